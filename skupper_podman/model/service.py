@@ -1,0 +1,140 @@
+"""A service address and its targets, as kept in ``skupper-services.json`` of a 1.9 site."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from skupper_podman.errors import UsageError
+
+Protocol = Literal["tcp", "http", "http2"]
+PROTOCOLS: tuple[Protocol, ...] = ("tcp", "http", "http2")
+
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that answers for a service: ``ports`` maps each service port to the port it listens on."""
+
+    host: str
+    ports: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostPorts:
+    """Service ports published on the host: ``ports`` maps service port to host port; ``ip`` is empty for all addresses."""
+
+    ip: str = ""
+    ports: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of the network. ``origin`` is empty for one defined at this site."""
+
+    address: str
+    ports: tuple[int, ...]
+    protocol: Protocol = "tcp"
+    targets: tuple[Target, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
+    tls_credentials: str = ""
+    aggregate: str = ""
+    event_channel: bool = False
+    container_name: str = ""
+    host_ports: HostPorts = HostPorts()
+
+    @property
+    def container(self) -> str:
+        """Name of the service's container: the given one, or the address."""
+        return self.container_name or self.address
+
+
+def check_address(name: str) -> str:
+    """Return ``name`` if it may be a service address (a DNS-1035 label).
+
+    Raises:
+        UsageError: it is not.
+    """
+    problems = []
+    if not _DNS_1035.fullmatch(name):
+        problems.append(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+            "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+            "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+        )
+    if len(name) > 63:
+        problems.append("must be no more than 63 characters")
+    if problems:
+        quoted = " ".join(f'"{problem}"' for problem in problems)
+        raise UsageError(f"Invalid service name: [{quoted}]")
+    return name
+
+
+def check_port(port: int) -> int:
+    """Return ``port`` if it is a usable TCP port (1 to 65535).
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not 0 < port < 65536:
+        raise UsageError(f"Port {port} is outside valid range.")
+    return port
+
+
+def check_target_host(host: str) -> str:
+    """Return ``host`` if it is an IP address or a bare host name.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not host:
+        raise UsageError("a hostname or IP is required")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not _HOSTNAME.fullmatch(host) or len(host) > 253:
+            raise UsageError("invalid hostname or ip") from None
+    return host
+
+
+def map_ports(service_ports: tuple[int, ...], mappings: tuple[str, ...], kind: str = "target") -> tuple[tuple[int, int], ...]:
+    """Map each service port by ``P`` (positional) or ``servicePort:P`` strings; without any, each port maps to itself.
+
+    ``kind`` is ``target`` or ``host`` and only changes the wording of errors.
+
+    Raises:
+        UsageError: a count that does not match, or a malformed or unknown port.
+    """
+    if not mappings:
+        return tuple((port, port) for port in service_ports)
+    if len(mappings) != len(service_ports):
+        raise UsageError(
+            f"service defines {len(service_ports)} ports but only {len(mappings)} mapped (all ports must be mapped)"
+        )
+    left_word = "source" if kind == "target" else "service"
+    result: dict[int, int] = {}
+    for port, text in zip(service_ports, mappings, strict=True):
+        left, colon, right = text.rpartition(":")
+        source = _port(left, f"invalid {left_word} port: {left}") if colon else port
+        target = _port(right, f"invalid {kind} port: {right}")
+        if source not in service_ports:
+            raise UsageError(
+                f"source port not defined in service: {source}" if kind == "target" else f"{source} is not a valid service port"
+            )
+        result[source] = target
+    if set(result) != set(service_ports):
+        raise UsageError(
+            f"service defines {len(service_ports)} ports but only {len(result)} mapped (all ports must be mapped)"
+        )
+    return tuple(sorted(result.items()))
+
+
+def _port(text: str, message: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise UsageError(message)
+    return int(text)

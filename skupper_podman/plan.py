@@ -1,0 +1,138 @@
+"""Plans: ordered steps, each with its undo, so that every change can be shown, applied, and taken back.
+
+What always holds: :meth:`Plan.apply` either runs every step, or undoes in reverse order the steps it began and raises.
+A step's ``undo`` must tolerate that its ``do`` stopped half-way. SIGINT and SIGTERM (see :func:`interruptible`) count
+as failures at the next safe point; a second signal during the undo is ignored, so that the host is never left half-done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Literal
+
+from skupper_podman.errors import InterruptedByUser, SkupperError
+
+Verb = Literal["create", "update", "delete", "start", "stop", "check", "run"]
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change: ``verb`` and ``what`` print as ``create volume skupper-internal``; ``detail`` may add a line."""
+
+    verb: Verb
+    what: str
+    do: Callable[[], None]
+    undo: Callable[[], None] = _nothing
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps to run in order. ``facts`` are values the caller may report (names chosen, hosts, warnings)."""
+
+    title: str
+    steps: tuple[Step, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """True if applying it changes anything."""
+        return any(step.verb != "check" for step in self.steps)
+
+    def lines(self) -> list[str]:
+        """The plan as text, a line a step."""
+        return [str(step) + (f": {step.detail}" if step.detail else "") for step in self.steps]
+
+    def apply(self, progress: Callable[[Step], None] | None = None) -> None:
+        """Run all steps.
+
+        Raises:
+            SkupperError: a step failed; everything begun was undone first. Undo problems are added to its hint.
+            InterruptedByUser: a signal arrived; everything begun was undone first.
+        """
+        begun: list[Step] = []
+        with interruptible() as interrupt:
+            try:
+                for step in self.steps:
+                    interrupt.check()
+                    begun.append(step)
+                    if progress:
+                        progress(step)
+                    step.do()
+                interrupt.check()
+            except BaseException as error:
+                interrupt.hold()
+                leftovers = _undo(begun)
+                _raise_with(error, leftovers)
+
+
+def _undo(begun: list[Step]) -> list[str]:
+    leftovers = []
+    for step in reversed(begun):
+        try:
+            step.undo()
+        except Exception as error:
+            leftovers.append(f"could not undo '{step}': {error}")
+    return leftovers
+
+
+def _raise_with(error: BaseException, leftovers: list[str]) -> None:
+    note = "; ".join(leftovers)
+    if isinstance(error, KeyboardInterrupt):
+        raise InterruptedByUser("interrupted; everything begun was undone" if not note else f"interrupted; {note}") from None
+    if note and isinstance(error, SkupperError):
+        error.hint = f"{error.hint}; {note}" if error.hint else note
+    elif note:
+        error.add_note(note)
+    raise error
+
+
+class Interrupt:
+    """Set by SIGINT or SIGTERM. While a step runs, the signal also interrupts its waiting system call."""
+
+    def __init__(self) -> None:
+        self._holding = False
+        self.arrived = False
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal arrived."""
+        if self.arrived and not self._holding:
+            raise KeyboardInterrupt
+
+    def hold(self) -> None:
+        """From now on signals are noted but interrupt nothing."""
+        self._holding = True
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        first = not self.arrived
+        self.arrived = True
+        if first and not self._holding:
+            raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Interrupt]:
+    """Turn SIGINT and SIGTERM into one KeyboardInterrupt; handlers are restored on leaving. A no-op off the main thread."""
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+    # _handle is the only caller of the private flag: a signal that comes while undoing must not break the undo.
+    previous = {number: signal.signal(number, interrupt._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

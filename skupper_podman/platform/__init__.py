@@ -1,0 +1,95 @@
+"""The interface every platform implements; nothing else of a platform is seen outside its own package.
+
+Every change is asked for as a plan (see :mod:`skupper_podman.plan`): building it changes nothing, so the command line
+can print it, and applying it either completes or restores what was there before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from skupper_podman.model.link import IncomingLink, LinkStatus, Token
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.service import Service, Target
+from skupper_podman.model.site import RouterKind, SiteSpec
+from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
+from skupper_podman.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRequest:
+    """``skupper init`` before defaults are known: empty values mean "choose for me"."""
+
+    spec: SiteSpec
+    endpoint: str = ""
+    timeout: float = 120.0
+
+
+class Platform(Protocol):
+    """What a platform can do. Methods raise :class:`skupper_podman.errors.SkupperError` only."""
+
+    name: str
+
+    def plan_init(self, request: SiteRequest) -> Plan:
+        """Plan to create, complete or repair the site; an empty plan if it is complete."""
+        ...
+
+    def plan_delete(self) -> Plan:
+        """Plan to remove everything of the site (also of a half-broken one) and nothing else."""
+        ...
+
+    def plan_link_create(self, token: Token, name: str, cost: int | None) -> Plan:
+        """Plan a link; ``name`` empty chooses ``link<n>``. ``Plan.facts`` has ``name``, ``host``, ``port``."""
+        ...
+
+    def plan_link_delete(self, name: str) -> Plan:
+        """Plan to remove a link."""
+        ...
+
+    def plan_service_create(self, service: Service) -> Plan:
+        """Plan a new service, with its targets if it has any."""
+        ...
+
+    def plan_service_delete(self, address: str) -> Plan:
+        """Plan to remove a service and its container."""
+        ...
+
+    def plan_bind(self, address: str, target: Target) -> Plan:
+        """Plan to add a target to a service; an empty plan if it is there already."""
+        ...
+
+    def plan_unbind(self, address: str, host: str, *, delete_if_last: bool) -> Plan:
+        """Plan to remove the target on ``host``; with ``delete_if_last`` also the service when it was the last."""
+        ...
+
+    def create_token(self, name: str, ingress_host: str) -> bytes:
+        """Issue a token: the bytes of the YAML file to write (secret)."""
+        ...
+
+    def site_status(self) -> SiteStatus:
+        """Probe the site now."""
+        ...
+
+    def link_status(self) -> tuple[LinkStatus, ...]:
+        """Probe the site's own links now."""
+        ...
+
+    def incoming_links(self) -> tuple[IncomingLink, ...]:
+        """Links other sites made to this one, from the network status."""
+        ...
+
+    def service_status(self) -> tuple[ServiceStatus, ...]:
+        """Probe the services defined at this site now."""
+        ...
+
+    def network_status(self) -> NetworkStatus:
+        """The network as the controller last wrote it."""
+        ...
+
+    def versions(self) -> VersionInfo:
+        """Versions in use; without a site only the client's."""
+        ...
+
+
+__all__ = ["Platform", "RouterKind", "SiteRequest"]
