@@ -200,7 +200,7 @@ def connector_name(address: str, host: str, port: int, target_port: int) -> str:
 
 
 def service_config(service: ServiceRouter, *, log: Iterable[Entity] = ()) -> RouterConfig:
-    """The configuration of a service's edge router, without targets; ``log`` entities are those of the site's router."""
+    """The configuration of a service's edge router, without targets; ``log`` is what the site's router has."""
     base = SiteRouter(f"{service.site_router_id}-{service.address}", service.site, edge=True)
     entities = [ssl_profile(INTERNAL_PROFILE)]
     if service.tls:
