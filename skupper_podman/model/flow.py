@@ -321,7 +321,7 @@ class Record:
     start_time: int = 0
     end_time: int = 0
     source: str = ""
-    attributes: Mapping[Attribute, Value] = field(default=_NO_ATTRIBUTES)
+    attributes: Mapping[Attribute, Value] = field(default_factory=lambda: _NO_ATTRIBUTES)
 
     def text(self, attribute: Attribute) -> str:
         """Value of a text or reference attribute, empty when absent."""

@@ -3,10 +3,10 @@
 The site controller writes this document (``skupper-network-status.json``, on Kubernetes the ConfigMap
 ``skupper-network-status``), the status commands read it. Other Skupper 1.x programs read and write it too.
 
-What always holds here: parsing is tolerant (null for an array, ``namespace`` for ``nameSpace``, unknown keys, values of a
-wrong type count as absent) and fails only when the text is no JSON object; dumping is exact and its order is fixed, so
-equal networks give equal bytes. Every answer is computed from the document alone, and a part that cannot be resolved is
-reported as unknown: it never hides the rest.
+What always holds here: parsing is tolerant (null for an array, ``namespace`` for ``nameSpace``, unknown keys, values of
+a wrong type count as absent) and fails only when the text is no JSON object; dumping is exact and its order is fixed,
+so equal networks give equal bytes. Every answer is computed from the document alone, and a part that cannot be resolved
+is reported as unknown: it never hides the rest.
 
 Format: ``NetworkStatus`` of ``pkg/flow/record.go`` (writer) and ``pkg/network/types.go`` (reader) of Skupper 1.9.
 """
@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
-from functools import lru_cache
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
+
+from skupper_podman.errors import InvalidError
 
 #: Name of the status file, and of the volume (or ConfigMap) it lives in without its suffix.
 STATUS_FILE: Final = "skupper-network-status.json"
@@ -25,7 +26,7 @@ OUTGOING: Final = "outgoing"
 INCOMING: Final = "incoming"
 
 
-class NetworkStatusError(ValueError):
+class NetworkStatusError(InvalidError):
     """The text is not a network status document."""
 
 
@@ -55,7 +56,7 @@ class Entity:
         # Go readers match keys without case, so writers of both ``nameSpace`` and ``namespace`` exist.
         lowered = {str(key).lower(): value for key, value in document.items()}
         values: dict[str, Any] = {}
-        for item in _fields(cls):
+        for item in fields(cls):
             value = lowered.get(item.metadata["json"].lower())
             if type(value) is type(item.default):
                 values[item.name] = value
@@ -64,16 +65,11 @@ class Entity:
     def to_json(self) -> dict[str, Any]:
         """JSON object with the keys in the writer's order; fields with default values are left out."""
         document: dict[str, Any] = {}
-        for item in _fields(type(self)):
+        for item in fields(self):
             value = getattr(self, item.name)
             if item.metadata["always"] or value != item.default:
                 document[item.metadata["json"]] = value
         return document
-
-
-@lru_cache(maxsize=None)
-def _fields(cls: type[Entity]) -> tuple[Field[Any], ...]:
-    return fields(cls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +299,7 @@ class NetworkStatus:
         )
 
     def to_json(self, local_site: str = "") -> dict[str, Any]:
-        """JSON object in a fixed order: the site ``local_site`` (an identity) first, then by name; null for no elements."""
+        """JSON object in a fixed order: the site with identity ``local_site`` first, then by name; null for none."""
         sites = sorted(
             self.sites, key=lambda status: (status.site.identity != local_site, status.site.name, status.site.identity)
         )
