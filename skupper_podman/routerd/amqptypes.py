@@ -12,6 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+MAX_DEPTH = 32
+"""Most lists, maps, arrays and described values that may enclose a value."""
+
+MAX_EMPTY_ELEMENTS = 256
+"""Most elements of an array whose constructor needs no octets per element."""
+
 
 class CodecError(ValueError):
     """Octets or a value that AMQP 1.0 does not allow, or that exceed a limit of this codec."""
