@@ -1,1 +1,1 @@
-"""TODO."""
+"""What the router tells collectors about itself: the vanflow event source."""
