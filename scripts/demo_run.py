@@ -96,7 +96,9 @@ class Demo:
 def main() -> int:
     """Parse arguments, make the hosts, run the demo. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave the two hosts and their sites up, and say how to enter them")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the two hosts and their sites up, and say how to enter them"
+    )
     parser.add_argument("--remove", action="store_true", help="only remove the hosts an earlier --keep left up")
     arguments = parser.parse_args()
     reason = missing_requirements()

@@ -41,9 +41,7 @@ class CommandFailed(AssertionError):
     """A command on a lab host returned another code than expected."""
 
     def __init__(self, host: str, result: Completed) -> None:
-        super().__init__(
-            f"{host}$ {shlex.join(result.argv)}\nexit {result.returncode}\n{result.stdout}{result.stderr}"
-        )
+        super().__init__(f"{host}$ {shlex.join(result.argv)}\nexit {result.returncode}\n{result.stdout}{result.stderr}")
         self.result = result
 
 
@@ -71,7 +69,16 @@ class Host:
         script = self.directory / "enter-mounts"
         script.write_text(self._mount_script(ready), encoding="utf-8")
         holder = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.netns}", "unshare", "--mount", "--propagation", "private", "sh", str(script)],
+            [
+                "nsenter",
+                f"--net=/run/netns/{self.netns}",
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                str(script),
+            ],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -169,7 +176,13 @@ class Host:
 
     def _entered(self, argv: Sequence[str]) -> list[str]:
         assert self.holder, f"{self.name} is not started"
-        return ["nsenter", f"--net=/run/netns/{self.netns}", f"--mount=/proc/{self.holder}/ns/mnt", f"--wd={Path.cwd()}", *argv]
+        return [
+            "nsenter",
+            f"--net=/run/netns/{self.netns}",
+            f"--mount=/proc/{self.holder}/ns/mnt",
+            f"--wd={Path.cwd()}",
+            *argv,
+        ]
 
     def enter_command(self) -> str:
         """What to type to get a shell on this host."""
@@ -212,7 +225,14 @@ class Host:
         """Start a command on the host; the caller waits for it."""
         return subprocess.Popen(self._entered(argv), env=self.environment(env), **options)  # type: ignore[call-overload,no-any-return]
 
-    def skupper(self, *argv: str, check: bool = True, expect: int = 0, timeout: float = 120, env: Mapping[str, str] | None = None) -> Completed:
+    def skupper(
+        self,
+        *argv: str,
+        check: bool = True,
+        expect: int = 0,
+        timeout: float = 120,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
         """Run ``skupper`` on the host."""
         return self.run("skupper", *argv, check=check, expect=expect, timeout=timeout, env=env)
 
@@ -280,7 +300,9 @@ class Host:
             *self.workload_arguments(), *options, self.workload_image(), *argv,
         )  # fmt: skip
 
-    def in_network(self, network: str, *argv: str, check: bool = True, timeout: float = 60, options: Sequence[str] = ()) -> Completed:
+    def in_network(
+        self, network: str, *argv: str, check: bool = True, timeout: float = 60, options: Sequence[str] = ()
+    ) -> Completed:
         """Run a command in a throw-away container on ``network``."""
         return self.podman(
             "run", "--rm", "--network", network, *self.workload_arguments(), *options, self.workload_image(), *argv,
