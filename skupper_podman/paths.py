@@ -1,0 +1,91 @@
+"""Where the files of one user's site live on the host: the directories of 1.9, computed from uid and environment.
+
+What always holds: nothing here touches the file system or reads the real environment; an XDG variable that is set but
+empty counts as unset (1.9 took it literally, which gave relative paths). ``SKUPPER_DATA_HOME`` is ours alone: it moves
+the data home of this process, so that several sites of one user can be kept apart (as in the test lab).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+UNIT_NAME = "skupper-podman.service"
+ROOT_DATA_HOME = Path("/usr/local/bin")
+LINGER_DIRECTORY = Path("/var/lib/systemd/linger")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The directories of one user; ``system`` says that the system manager of systemd is meant, not the user's."""
+
+    data_home: Path
+    config_home: Path
+    runtime_dir: Path
+    system: bool
+
+    @property
+    def endpoint_file(self) -> Path:
+        """``podman.yaml``: the endpoint given at init, empty for the default."""
+        return self.data_home / "podman.yaml"
+
+    @property
+    def platform_file(self) -> Path:
+        """``platform.yaml``: what ``skupper switch`` chose."""
+        return self.data_home / "platform.yaml"
+
+    @property
+    def start_script(self) -> Path:
+        """``start-podman.sh``, which 1.9 wrote and ran from its unit."""
+        return self.data_home / "start-podman.sh"
+
+    @property
+    def stop_script(self) -> Path:
+        """``stop-podman.sh``, which 1.9 wrote and ran from its unit."""
+        return self.data_home / "stop-podman.sh"
+
+    @property
+    def unit_dir(self) -> Path:
+        """Directory of unit files of the manager that supervises the site."""
+        return Path("/etc/systemd/system") if self.system else self.config_home / "systemd" / "user"
+
+    @property
+    def unit_file(self) -> Path:
+        """The unit that supervises the site."""
+        return self.unit_dir / UNIT_NAME
+
+    @property
+    def lock_file(self) -> Path:
+        """Held while a command changes the site, so that two commands never interleave."""
+        return self.data_home / ".skupper-podman.lock"
+
+    @property
+    def default_socket(self) -> Path:
+        """Where Podman's socket unit listens."""
+        return self.runtime_dir / "podman" / "podman.sock"
+
+
+def paths_for(uid: int, env: Mapping[str, str], home: Path) -> Paths:
+    """The paths of user ``uid`` with environment ``env``; ``home`` is used where ``HOME`` is unset.
+
+    Source: ``pkg/config/local.go`` of Skupper 1.9 (root keeps its data in /usr/local/bin and ignores XDG_DATA_HOME).
+    """
+    home = _absolute(env.get("HOME")) or home
+    own = _absolute(env.get("SKUPPER_DATA_HOME"))
+    config_home = _absolute(env.get("XDG_CONFIG_HOME")) or home / ".config"
+    runtime = _absolute(env.get("XDG_RUNTIME_DIR"))
+    if uid == 0:
+        return Paths(own or ROOT_DATA_HOME, config_home, runtime or Path("/run"), system=True)
+    xdg_data = _absolute(env.get("XDG_DATA_HOME")) or home / ".local" / "share"
+    return Paths(own or xdg_data / "skupper", config_home, runtime or Path(f"/run/user/{uid}"), system=False)
+
+
+def linger_file(user: str) -> Path:
+    """The file whose existence means that lingering is enabled for ``user`` (systemd-logind)."""
+    return LINGER_DIRECTORY / user
+
+
+def _absolute(value: str | None) -> Path | None:
+    """A directory from the environment; unset, empty and relative values count as unset (XDG base directory spec)."""
+    return Path(value) if value and value.startswith("/") else None
