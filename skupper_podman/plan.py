@@ -2,7 +2,9 @@
 
 What always holds: :meth:`Plan.apply` either runs every step, or undoes in reverse order the steps it began and raises.
 A step's ``undo`` must tolerate that its ``do`` stopped half-way. SIGINT and SIGTERM (see :func:`interruptible`) count
-as failures at the next safe point; a second signal during the undo is ignored, so that the host is never left half-done.
+as failures at the next safe point: at once in a step that only waits, after the step otherwise, because a request that
+Podman is working on cannot be taken back before it is done (a second signal does not wait for it). Signals during the
+undo are ignored, so that the host is never left half-done.
 """
 
 from __future__ import annotations
@@ -26,13 +28,17 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change: ``verb`` and ``what`` print as ``create volume skupper-internal``; ``detail`` may add a line."""
+    """One change: ``verb`` and ``what`` print as ``create volume skupper-internal``; ``detail`` may add a line.
+
+    ``waits`` says that ``do`` may take long and a signal may stop it anywhere.
+    """
 
     verb: Verb
     what: str
     do: Callable[[], None]
     undo: Callable[[], None] = _nothing
     detail: str = ""
+    waits: bool = False
 
     def __str__(self) -> str:
         return f"{self.verb} {self.what}"
@@ -70,7 +76,8 @@ class Plan:
                     begun.append(step)
                     if progress:
                         progress(step)
-                    step.do()
+                    with interrupt.during(step):
+                        step.do()
                 interrupt.check()
             except BaseException as error:
                 interrupt.hold()
@@ -100,25 +107,41 @@ def _raise_with(error: BaseException, leftovers: list[str]) -> None:
 
 
 class Interrupt:
-    """Set by SIGINT or SIGTERM. While a step runs, the signal also interrupts its waiting system call."""
+    """Counts SIGINT and SIGTERM, and raises KeyboardInterrupt for them where that is safe."""
 
     def __init__(self) -> None:
         self._holding = False
-        self.arrived = False
+        self._patience: int | None = None
+        self._count = 0
+
+    @property
+    def arrived(self) -> bool:
+        """True if a signal came."""
+        return self._count > 0
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal arrived."""
-        if self.arrived and not self._holding:
+        if self._count and not self._holding:
             raise KeyboardInterrupt
 
     def hold(self) -> None:
-        """From now on signals are noted but interrupt nothing."""
+        """From now on signals are counted but interrupt nothing."""
         self._holding = True
 
+    @contextlib.contextmanager
+    def during(self, step: Step) -> Iterator[None]:
+        """While in it, a signal interrupts: the first one if the step waits, else the second."""
+        self._patience = 0 if step.waits else 1
+        try:
+            if step.waits:
+                self.check()
+            yield
+        finally:
+            self._patience = None
+
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        first = not self.arrived
-        self.arrived = True
-        if first and not self._holding:
+        self._count += 1
+        if not self._holding and self._patience is not None and self._count > self._patience:
             raise KeyboardInterrupt
 
 

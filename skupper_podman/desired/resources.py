@@ -30,7 +30,10 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class VolumeFile:
-    """A file in a volume; ``path`` is relative to its root, ``mode`` the permission bits. ``secret`` content is never shown."""
+    """A file in a volume; ``path`` is relative to its root, ``mode`` the permission bits.
+
+    ``secret`` content is never shown.
+    """
 
     volume: str
     path: str
@@ -48,9 +51,9 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A certificate in volume ``volume`` below ``directory`` (empty for its root), issued by ``authority`` when missing.
+    """A certificate in volume ``volume`` below ``directory`` (empty for its root), issued by ``authority``.
 
-    ``hosts`` become subject alternative names in this order (as dNSName, and as iPAddress too where they are addresses).
+    ``hosts`` become alternative names in this order (as dNSName, and as iPAddress too where they are addresses).
     ``ca_only`` holds nothing but ``ca.crt``.
     """
 
@@ -82,7 +85,10 @@ class PublishedPort:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container. All capabilities are dropped, privileges cannot grow and the root file system is read-only, always."""
+    """A container.
+
+    All capabilities are dropped, privileges cannot grow and the root file system is read-only, always.
+    """
 
     name: str
     image: str

@@ -1,0 +1,277 @@
+"""Certificates of a site in the form Skupper 1.9 reads and writes, so that either program can use the other's.
+
+What always holds: keys are RSA 2048 in PKCS#1 PEM (1.9 loads nothing else); a host is always a dNSName of its
+certificate, in the order given, and an iPAddress too when it is an address, because 1.9 finds a site's hosts only among
+the dNSNames and skupper-router compares addresses only with those. Clock, serial number and key are arguments.
+
+Format: ``pkg/certs/certs.go`` of Skupper 1.9.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import secrets
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from skupper_podman.errors import InvalidError
+
+LIFETIME: Final = datetime.timedelta(days=5 * 365)
+"""How long certificates of 1.9 are valid, authorities and leaves alike."""
+
+BACKDATE: Final = datetime.timedelta(minutes=5)
+"""How far before its issue a certificate is valid already, so that a peer whose clock is late accepts it."""
+
+KEY_BITS: Final = 2048
+
+
+class CertificateError(InvalidError):
+    """A certificate or key cannot be read, or does not fit the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its private key, both PEM; the key is secret and never shown."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What is asked about a certificate. ``dns_names`` are in certificate order, empty ones left out."""
+
+    subject: str
+    issuer: str
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+    is_authority: bool
+    fingerprint: str
+
+    def valid_at(self, now: datetime.datetime) -> bool:
+        """True if ``now`` (aware) is within the validity of the certificate."""
+        return self.not_before <= now <= self.not_after
+
+
+def new_key() -> bytes:
+    """A new RSA key as PKCS#1 PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+class KeyPool:
+    """Keys made in background threads, because making one takes a tenth of a second and a site needs seven.
+
+    Nothing is made before :meth:`start`. :meth:`take` makes a key itself when the pool has none left.
+    """
+
+    def __init__(self, count: int, make: Callable[[], bytes] = new_key) -> None:
+        self._count = count
+        self._make = make
+        self._pending: list[Future[bytes]] = []
+        self._started = False
+
+    def start(self) -> None:
+        """Begin to make the keys; a second call does nothing."""
+        if self._started or not self._count:
+            return
+        self._started = True
+        executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="keys")
+        self._pending = [executor.submit(self._make) for _ in range(self._count)]
+        executor.shutdown(wait=False)
+
+    def take(self) -> bytes:
+        """A key nobody else has; waits for one that is being made."""
+        return self._pending.pop(0).result() if self._pending else self._make()
+
+    def stop(self) -> None:
+        """Drop keys that have not been begun."""
+        for future in self._pending:
+            future.cancel()
+        self._pending = []
+
+
+def issue_authority(name: str, key: bytes, now: datetime.datetime, serial: int | None = None) -> KeyPair:
+    """A self-signed authority whose subject is ``name``. ``key`` is PEM, ``now`` aware."""
+    private = _load_key(key)
+    subject = _subject(name)
+    builder = _builder(subject, subject, private.public_key(), now, serial)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(authority=True), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
+    return KeyPair(_pem(builder.sign(private, hashes.SHA256())), key)
+
+
+def issue(
+    authority: KeyPair,
+    common_name: str,
+    hosts: Iterable[str],
+    key: bytes,
+    now: datetime.datetime,
+    serial: int | None = None,
+) -> KeyPair:
+    """A certificate for both ends of TLS, signed by ``authority``, with ``hosts`` as alternative names in this order.
+
+    Raises:
+        CertificateError: the authority's certificate or key cannot be read.
+    """
+    parent, parent_key, private = _load(authority.certificate), _load_key(authority.key), _load_key(key)
+    builder = _builder(_subject(common_name), parent.subject, private.public_key(), now, serial)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(authority=False), critical=True)
+    builder = builder.add_extension(_authority_key_identifier(parent, parent_key), critical=False)
+    names = alternative_names(hosts)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return KeyPair(_pem(builder.sign(parent_key, hashes.SHA256())), key)
+
+
+def alternative_names(hosts: Iterable[str]) -> list[x509.GeneralName]:
+    """Every host as dNSName, those that are addresses as iPAddress after them; the order is kept."""
+    names: list[x509.GeneralName] = []
+    addresses: list[x509.GeneralName] = []
+    for host in hosts:
+        try:
+            names.append(x509.DNSName(host))
+        except ValueError as error:
+            raise CertificateError(f"{host!r} cannot be put into a certificate: {error}") from None
+        try:
+            addresses.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            continue
+    return names + addresses
+
+
+def facts(certificate: bytes) -> CertificateFacts:
+    """What a PEM certificate says (of a chain, its first).
+
+    Raises:
+        CertificateError: it cannot be read.
+    """
+    loaded = _load(certificate)
+    dns, addresses = _names(loaded)
+    return CertificateFacts(
+        _common_name(loaded.subject),
+        _common_name(loaded.issuer),
+        dns,
+        addresses,
+        loaded.not_valid_before_utc,
+        loaded.not_valid_after_utc,
+        _is_authority(loaded),
+        loaded.fingerprint(hashes.SHA256()).hex(":"),
+    )
+
+
+def belongs(pair: KeyPair) -> bool:
+    """True if both halves can be read and the certificate is for the key."""
+    try:
+        return _load(pair.certificate).public_key() == _load_key(pair.key).public_key()
+    except CertificateError:
+        return False
+
+
+def signed_by(certificate: bytes, authority: bytes) -> bool:
+    """True if ``authority`` (PEM) issued ``certificate`` (PEM)."""
+    try:
+        _load(certificate).verify_directly_issued_by(_load(authority))
+    except (CertificateError, InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _load(certificate: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(certificate)
+    except ValueError as error:
+        raise CertificateError(f"not a PEM certificate: {error}") from None
+
+
+def _load_key(key: bytes) -> rsa.RSAPrivateKey:
+    try:
+        loaded = serialization.load_pem_private_key(key, password=None)
+    except (ValueError, TypeError) as error:
+        raise CertificateError(f"not a PEM private key: {error}") from None
+    if not isinstance(loaded, rsa.RSAPrivateKey):
+        raise CertificateError("not an RSA private key")
+    return loaded
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: rsa.RSAPublicKey, now: datetime.datetime, serial: int | None
+) -> x509.CertificateBuilder:
+    usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(secrets.randbits(127) + 1 if serial is None else serial)
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + LIFETIME)
+        .add_extension(usages, critical=False)
+    )
+
+
+def _authority_key_identifier(parent: x509.Certificate, parent_key: rsa.RSAPrivateKey) -> x509.AuthorityKeyIdentifier:
+    try:
+        identifier = parent.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(parent_key.public_key())
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        key_cert_sign=authority,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _subject(name: str) -> x509.Name:
+    # The upper bound of a common name is 64 characters; alternative names carry the whole host anyway.
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+
+
+def _common_name(name: x509.Name) -> str:
+    values = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(values[0].value) if values else ""
+
+
+def _names(certificate: x509.Certificate) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return (), ()
+    dns = tuple(name for name in names.get_values_for_type(x509.DNSName) if name)
+    return dns, tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,135 @@
+"""The containers of a site as values: the router, the controller, and one edge router a service.
+
+What always holds: a service's container mounts what the site's router mounts, because it uses the same certificates;
+names, labels, environment and aliases are those of 1.9. The controller does not get Podman's socket: with it, whoever
+takes over the controller would own the user's containers, and ours has no need of it.
+
+Format: ``pkg/domain/podman/site.go`` (``prepare...Deployment``) and ``service.go`` of Skupper 1.9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from skupper_podman.desired import names
+from skupper_podman.desired.resources import APPLICATION, Container, Mount, PublishedPort
+from skupper_podman.model.service import Service
+from skupper_podman.model.site import EDGE_PORT, INTER_ROUTER_PORT, SiteSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the containers run on.
+
+    ``kind`` says whether the router is an upstream image or the embedded one. ``host_image`` is the image made of the
+    host, ``host_mounts`` what it needs of the host, ``python`` the interpreter as seen in such a container.
+    """
+
+    kind: Literal["image", "embedded"]
+    router_image: str
+    host_image: str
+    host_mounts: tuple[Mount, ...]
+    python: str
+
+    @property
+    def router_mounts(self) -> tuple[Mount, ...]:
+        """What a router's container needs of the host."""
+        return self.host_mounts if self.kind == "embedded" else ()
+
+
+def router_container(spec: SiteSpec, runtime: Runtime) -> Container:
+    """The site's router, published on the host unless ingress is none."""
+    return Container(
+        name=names.ROUTER,
+        image=runtime.router_image,
+        env={
+            "APPLICATION_NAME": names.ROUTER,
+            "QDROUTERD_CONF": f"{names.CONFIG_PATH}/{names.ROUTER_CONFIG_FILE}",
+            "QDROUTERD_CONF_TYPE": "json",
+            "SKUPPER_SITE_ID": spec.site_id,
+        },
+        labels=_component(spec, names.ROUTER),
+        network=spec.network,
+        aliases=(names.ROUTER, names.LOCAL_HOST),
+        mounts=(*_router_volumes(spec), *runtime.router_mounts),
+        ports=_ingress_ports(spec),
+        selinux_disabled=runtime.kind == "embedded",
+    )
+
+
+def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
+    """The site's controller."""
+    volumes = (
+        Mount(names.LOCAL_CLIENT, names.MESSAGING_PATH),
+        Mount(names.CONSOLE_USERS, names.CONSOLE_USERS_PATH),
+        Mount(names.CONSOLE_CERTS, names.CONSOLE_CERTS_PATH),
+        Mount(names.SERVICES, names.SERVICES_PATH),
+        Mount(names.NETWORK_STATUS, names.STATUS_PATH),
+    )
+    return Container(
+        name=names.CONTROLLER,
+        image=runtime.host_image,
+        command=(runtime.python, "-m", "skupper_podman.controller"),
+        env={
+            "SKUPPER_SITE_NAME": spec.name,
+            "SKUPPER_SITE_ID": spec.site_id,
+            "SKUPPER_ROUTER_MODE": spec.router_mode,
+            "SKUPPER_PLATFORM": "podman",
+            "FLOW_USERS": names.CONSOLE_USERS_PATH,
+            "METRICS_USERS": names.CONSOLE_USERS_PATH,
+        },
+        labels=_component(spec, names.CONTROLLER),
+        network=spec.network,
+        aliases=("skupper", names.CONTROLLER),
+        mounts=(*_router_volumes(spec), *volumes, *runtime.host_mounts),
+        selinux_disabled=True,
+    )
+
+
+def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Container:
+    """The edge router of a service, reached on the site's network by the service's address."""
+    name = service.container
+    return Container(
+        name=name,
+        image=runtime.router_image,
+        env={
+            "APPLICATION_NAME": spec.site_id,
+            "SKUPPER_SITE_ID": spec.site_id,
+            "QDROUTERD_CONF": f"{names.CONFIG_PATH}/{service.address}/{names.ROUTER_CONFIG_FILE}",
+            "QDROUTERD_CONF_TYPE": "json",
+        },
+        labels={
+            **spec.labels,
+            **service.labels,
+            APPLICATION[0]: APPLICATION[1],
+            names.ADDRESS_LABEL: service.address,
+        },
+        network=spec.network,
+        aliases=(name,) if name == service.address else (name, service.address),
+        mounts=(*_router_volumes(spec), *runtime.router_mounts),
+        ports=tuple(PublishedPort(port, host, service.host_ports.ip) for port, host in service.host_ports.ports),
+        selinux_disabled=runtime.kind == "embedded",
+    )
+
+
+def _component(spec: SiteSpec, name: str) -> dict[str, str]:
+    return {**spec.labels, APPLICATION[0]: APPLICATION[1], names.COMPONENT_LABEL: name}
+
+
+def _router_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
+    mounts = [
+        Mount(names.INTERNAL, names.CONFIG_PATH),
+        Mount(names.ROUTER_CERTS, names.CERTIFICATES_PATH),
+        Mount(names.LOCAL_SERVER, f"{names.CERTIFICATES_PATH}/skupper-amqps"),
+    ]
+    if spec.router_mode != "edge":
+        mounts.append(Mount(names.SITE_SERVER, f"{names.CERTIFICATES_PATH}/skupper-internal"))
+    return tuple(mounts)
+
+
+def _ingress_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:
+    if spec.ingress == "none":
+        return ()
+    pairs = ((INTER_ROUTER_PORT, spec.inter_router_port), (EDGE_PORT, spec.edge_port))
+    return tuple(PublishedPort(inner, outer, ip) for ip in spec.bind_ips or ("",) for inner, outer in pairs)

@@ -1,0 +1,337 @@
+"""From a site, its links and its services to every resource that must exist on a podman host.
+
+What always holds: the list is complete and in an order in which it can be created; the same arguments give the same
+list; the invariants by which the Go command line of 1.9 recognises a site (podman-site reference, I1 to I10) follow
+from it. What an existing router configuration has beyond our own entities is kept.
+
+Format: ``pkg/domain/podman/site.go`` and ``pkg/domain/site.go`` of Skupper 1.9.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from skupper_podman import SKUPPER_VERSION
+from skupper_podman.desired import names
+from skupper_podman.desired.containers import Runtime, controller_container, router_container, service_container
+from skupper_podman.desired.gojson import compact
+from skupper_podman.desired.resources import (
+    APPLICATION,
+    Authority,
+    Credential,
+    Network,
+    Resource,
+    Volume,
+    VolumeFile,
+)
+from skupper_podman.desired.services import ServicesDocument
+from skupper_podman.desired.tokens import LinkSecret, metadata_label
+from skupper_podman.model.service import Service
+from skupper_podman.model.site import LogLevel, SiteSpec
+from skupper_podman.router.config import RouterConfig, SiteMetadata
+from skupper_podman.router.documents import (
+    ServiceRouter,
+    SiteRouter,
+    link_entities,
+    link_profile_name,
+    service_config,
+    site_config,
+    target_connectors,
+    without_link,
+)
+
+CONNECT_JSON: Final = b"""
+{
+    "scheme": "amqps",
+    "host": "skupper-router-local",
+    "port": "5671",
+    "tls": {
+        "ca": "/etc/messaging/ca.crt",
+        "cert": "/etc/messaging/tls.crt",
+        "key": "/etc/messaging/tls.key",
+        "verify": true
+    }
+}
+"""
+"""How clients on the site's network reach the router; byte for byte what 1.9 writes."""
+
+SERVICE_FILE: Final = "skupper-podman-service.json"
+"""Beside a service's router configuration, what 1.9 keeps only in its container; 1.9 ignores the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """Everything the resources of a site follow from.
+
+    ``configs`` are the router configurations that exist already, by service address, the site's own under the empty
+    address; ``document`` is the existing services file. ``services`` are those to be there.
+    """
+
+    spec: SiteSpec
+    runtime: Runtime
+    links: tuple[LinkSecret, ...] = ()
+    services: tuple[Service, ...] = ()
+    configs: Mapping[str, RouterConfig] = field(default_factory=dict)
+    document: ServicesDocument = field(default_factory=ServicesDocument)
+
+    def with_service(self, service: Service) -> SiteState:
+        """With this service, instead of the one of its address if there is one."""
+        others = tuple(other for other in self.services if other.address != service.address)
+        return replace(self, services=tuple(sorted((*others, service), key=lambda item: item.address)))
+
+    def without_service(self, address: str) -> SiteState:
+        """Without the service of this address."""
+        return replace(self, services=tuple(service for service in self.services if service.address != address))
+
+    def service(self, address: str) -> Service | None:
+        """The service of this address."""
+        return next((service for service in self.services if service.address == address), None)
+
+    def with_link(self, link: LinkSecret) -> SiteState:
+        """With one more link."""
+        return replace(self, links=(*self.links, link))
+
+    def without_link(self, name: str) -> SiteState:
+        """Without the link of this name, also in the router's configuration."""
+        configs = dict(self.configs)
+        if "" in configs:
+            configs[""] = without_link(configs[""], name)
+        return replace(self, links=tuple(link for link in self.links if link.name != name), configs=configs)
+
+    def link(self, name: str) -> LinkSecret | None:
+        """The link of this name."""
+        return next((link for link in self.links if link.name == name), None)
+
+
+def site_resources(state: SiteState) -> tuple[Resource, ...]:
+    """Every resource of the site, in an order in which it can be created."""
+    spec = state.spec
+    resources: list[Resource] = [Network(spec.network, spec.ipv6, _labels(spec, _NETWORK_LABELS))]
+    resources += _site_volumes(spec)
+    resources += [Authority(name) for name in names.AUTHORITIES]
+    resources += site_credentials(spec)
+    resources += _site_files(state)
+    for link in state.links:
+        resources += link_resources(state, link)
+    # After the links' certificates, so that a router that starts meanwhile never finds a link without them.
+    config = site_router_config(state).dump().encode()
+    resources.append(VolumeFile(names.INTERNAL, names.ROUTER_CONFIG_FILE, config))
+    for service in state.services:
+        resources += _service_files(state, service)
+    resources.append(router_container(spec, state.runtime))
+    resources.append(controller_container(spec, state.runtime))
+    resources += [service_container(spec, state.runtime, service) for service in state.services if not service.origin]
+    resources.append(services_file(state))
+    return tuple(resources)
+
+
+_NETWORK_LABELS: Final = {"app.kubernetes.io/part-of": "skupper"}
+
+
+def _labels(spec: SiteSpec, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Labels asked for at init, then our own, which always win."""
+    return {**spec.labels, **(extra or {}), APPLICATION[0]: APPLICATION[1]}
+
+
+def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
+    metadata = compact({"name": name, "creationTimestamp": None})
+    return Volume(name, _labels(spec, {names.TYPE_LABEL: kind, names.METADATA_LABEL: metadata}))
+
+
+def _site_volumes(spec: SiteSpec) -> list[Resource]:
+    volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in names.AUTHORITIES]
+    volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in names.CREDENTIALS]
+    return [*volumes, *(Volume(name, _labels(spec)) for name in names.PLAIN_VOLUMES)]
+
+
+def site_credentials(spec: SiteSpec) -> list[Credential]:
+    """The credentials of the site; the first host of ``skupper-site-server`` is never an ingress host (I6)."""
+    hosts = spec.ingress_hosts if spec.ingress != "none" else ()
+    return [
+        Credential(names.LOCAL_SERVER, names.LOCAL_CA, names.LOCAL_HOST, (names.LOCAL_HOST,)),
+        Credential(names.LOCAL_CLIENT, names.LOCAL_CA, names.LOCAL_HOST),
+        Credential(names.SERVICE_CLIENT, names.SERVICE_CA, "", ca_only=True),
+        Credential(names.CONSOLE_CERTS, names.LOCAL_CA, "skupper", ("flow-collector", *hosts)),
+        Credential(names.SITE_SERVER, names.SITE_CA, names.ROUTER, (names.ROUTER, *hosts)),
+    ]
+
+
+def _site_files(state: SiteState) -> list[Resource]:
+    return [
+        VolumeFile(names.LOCAL_CLIENT, "connect.json", CONNECT_JSON),
+        VolumeFile(names.INTERNAL, names.SITE_FILE, dump_spec(state.spec)),
+    ]
+
+
+def site_router_config(state: SiteState) -> RouterConfig:
+    """The configuration of the site's router: what is there already, with everything the site needs."""
+    spec = state.spec
+    edge = spec.router_mode == "edge"
+    logging = {log.module: log.level for log in spec.router_logging}
+    wanted = site_config(SiteRouter(spec.name, _metadata(spec), edge=edge, logging=logging))
+    for link in state.links:
+        if link.kind == names.CONNECTION_TOKEN:
+            host, port = link.endpoint("edge" if edge else "inter-router")
+            wanted = wanted.put_all(link_entities(link.name, host, port, cost=link.cost, edge=edge))
+    return _merged(state.configs.get(""), wanted)
+
+
+def _metadata(spec: SiteSpec) -> SiteMetadata:
+    return SiteMetadata(spec.site_id, SKUPPER_VERSION, "podman")
+
+
+def _merged(present: RouterConfig | None, wanted: RouterConfig) -> RouterConfig:
+    """``wanted`` put into ``present``: attributes we have no opinion on stay, and so does the version of the site."""
+    if present is None:
+        return wanted
+    config = present
+    for entity in wanted:
+        old = config.get(entity.type, entity.key) if entity.key is not None else None
+        if old is not None:
+            kept = dict(old.attributes)
+            if entity.type == "router" and config.site.id == wanted.site.id:
+                entity = entity.changed(metadata=old.text("metadata"))
+            entity = type(entity).of(entity.type, {**kept, **entity.attributes})
+        config = config.put(entity)
+    return config
+
+
+def link_resources(state: SiteState, link: LinkSecret) -> list[Resource]:
+    """The volume of a link with its files, and the same files where the router reads them."""
+    labels = {names.TYPE_LABEL: link.kind, names.METADATA_LABEL: metadata_label(link)}
+    resources: list[Resource] = [Volume(link.name, _labels(state.spec, labels))]
+    resources += [_secret_file(link.name, name, content) for name, content in sorted(link.data.items())]
+    if link.kind == names.CONNECTION_TOKEN:
+        profile = link_profile_name(link.name)
+        resources += [
+            _secret_file(names.ROUTER_CERTS, f"{profile}/{name}", content)
+            for name, content in sorted(link.data.items())
+        ]
+    return resources
+
+
+def _secret_file(volume: str, path: str, content: bytes) -> VolumeFile:
+    secret = not path.endswith(".crt")
+    return VolumeFile(volume, path, content, 0o600 if secret else 0o644, secret)
+
+
+def service_router_config(state: SiteState, service: Service) -> RouterConfig:
+    """The configuration of a service's own edge router: exactly its listeners and targets, and what else is there."""
+    site = site_router_config(state)
+    router = service_router(state.spec, service)
+    wanted = service_config(router, log=site.of_type("log"))
+    for target in service.targets:
+        wanted = wanted.put_all(target_connectors(router, target.host, dict(target.ports)))
+    present = state.configs.get(service.address)
+    if present is None:
+        return wanted
+    for connector in present.of_type("tcpConnector", "httpConnector"):
+        present = present.remove(connector.type, connector.key or "")
+    return _merged(present, wanted)
+
+
+def service_router(spec: SiteSpec, service: Service) -> ServiceRouter:
+    """What the service's router configuration depends on."""
+    return ServiceRouter(
+        spec.name,
+        _metadata(spec),
+        service.address,
+        service.ports,
+        service.protocol,
+        service.container,
+        tls=bool(service.tls_credentials),
+        tls_credentials=service.tls_credentials,
+        aggregation=service.aggregate,
+        event_channel=service.event_channel,
+    )
+
+
+def _service_files(state: SiteState, service: Service) -> list[Resource]:
+    if service.origin:
+        return []
+    address = service.address
+    config = service_router_config(state, service).dump().encode()
+    resources: list[Resource] = [VolumeFile(names.INTERNAL, f"{address}/{names.ROUTER_CONFIG_FILE}", config)]
+    if service.container_name or service.host_ports.ports:
+        resources.append(VolumeFile(names.INTERNAL, f"{address}/{SERVICE_FILE}", dump_placement(service)))
+    if service.tls_credentials:
+        directory = names.tls_directory(address)
+        resources.append(Credential(names.ROUTER_CERTS, names.SERVICE_CA, address, (address,), directory))
+    return resources
+
+
+def services_file(state: SiteState) -> VolumeFile:
+    """The services file with exactly the services of ``state``."""
+    document = state.document
+    known = {service.address: service for service in document.services()}
+    wanted = {service.address: service for service in state.services}
+    for address in known.keys() - wanted.keys():
+        document = document.remove(address)
+    for address, service in wanted.items():
+        if address not in known or _defined(known[address]) != _defined(service):
+            document = document.put(service)
+    return VolumeFile(names.SERVICES, names.SERVICES_FILE, document.dump().encode())
+
+
+def _defined(service: Service) -> Service:
+    """The part of a service that its file keeps."""
+    return replace(service, container_name="", host_ports=type(service.host_ports)())
+
+
+def dump_placement(service: Service) -> bytes:
+    """Where a service's container is and what it publishes, as JSON."""
+    ports = [list(pair) for pair in service.host_ports.ports]
+    return compact({"container": service.container, "hostIp": service.host_ports.ip, "hostPorts": ports}).encode()
+
+
+def dump_spec(spec: SiteSpec) -> bytes:
+    """What was asked of init, as JSON, so that a broken site can be repaired to what it was."""
+    document: dict[str, Any] = {
+        "version": 1,
+        "name": spec.name,
+        "id": spec.site_id,
+        "routerMode": spec.router_mode,
+        "ingress": spec.ingress,
+        "ingressHosts": list(spec.ingress_hosts),
+        "bindIps": list(spec.bind_ips),
+        "interRouterPort": spec.inter_router_port,
+        "edgePort": spec.edge_port,
+        "network": spec.network,
+        "ipv6": spec.ipv6,
+        "routerLogging": [[level.module, level.level] for level in spec.router_logging],
+        "router": spec.router,
+        "labels": dict(sorted(spec.labels.items())),
+    }
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def parse_spec(content: bytes) -> SiteSpec | None:
+    """What :func:`dump_spec` wrote, or None where it cannot be used."""
+    try:
+        value = json.loads(content)
+        if value["version"] != 1:
+            return None
+        return SiteSpec(
+            name=str(value["name"]),
+            site_id=str(value["id"]),
+            router_mode="edge" if value["routerMode"] == "edge" else "interior",
+            ingress="none" if value["ingress"] == "none" else "external",
+            ingress_hosts=_texts(value["ingressHosts"]),
+            bind_ips=_texts(value["bindIps"]),
+            inter_router_port=int(value["interRouterPort"]),
+            edge_port=int(value["edgePort"]),
+            network=str(value["network"]),
+            ipv6=value["ipv6"] is True,
+            router_logging=tuple(LogLevel(str(module), str(level)) for module, level in value["routerLogging"]),
+            router=value["router"] if value["router"] in ("image", "embedded") else "auto",
+            labels={str(key): str(item) for key, item in value["labels"].items()},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
