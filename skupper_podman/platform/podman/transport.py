@@ -165,7 +165,7 @@ class Transport:
 
 
 def _arriving(response: Any) -> Iterator[bytes]:
-    """The body as it arrives: reading pieces of a fixed size would wait for a slow writer without looking at the time."""
+    """The body as it arrives: reading pieces of a fixed size would wait for a slow writer and miss the deadline."""
     if response.headers.get("Transfer-Encoding", "").lower() == "chunked":
         yield from response.iter_content(None)
         return
