@@ -1,0 +1,220 @@
+"""What is known of every router: neighbour links, link states, their age, and which requests are due.
+
+Why: reference sections 3.4 to 3.6. Routers come and go, restart under the same id, and messages get lost; this is
+the one place that says which of them exist and what graph they form.
+
+What always holds:
+
+* A router is a neighbour exactly while at least one control link was confirmed by HELLO within ``hello_max_age``.
+  Of parallel links the cheapest carries traffic, among equals the oldest, so that it does not flap.
+* ``own_seq`` grows with every change of the own neighbours that others have been or will be told of.
+* At most `MAX_ROUTERS` routers are known, this one included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from skupper_podman.routerd.core.bodies import Advertisement, LinkStateUpdate
+
+MAX_ROUTERS = 128
+"""Routers in one network, as in skupper-router 2.7."""
+_TICKS_WITHOUT_STATE = 2
+"""Ticks for which a router that nobody lists is kept: its link state may still be on its way."""
+
+
+@dataclass(slots=True)
+class Link:
+    """A control link over which a neighbour was heard; ``refreshed`` is the time of the last HELLO."""
+
+    cost: int
+    refreshed: float
+
+
+@dataclass(slots=True)
+class Node:
+    """Another router. ``instance`` is its boot time, 0 for unknown; ``peers`` its neighbours with their costs.
+
+    ``ls_seq`` is the number of the link state held, ``advertised_seq`` and ``mobile_seq`` are the numbers of link
+    state and addresses it advertised last. ``last_seen`` is the time its link state was last confirmed. ``index`` is
+    a small number that stays the same while the router is known. ``lost`` is False from the moment it is reachable
+    until it has been unreachable for the hold-off time.
+    """
+
+    id: str
+    index: int
+    last_seen: float
+    instance: int = 0
+    version: int = 1
+    ls_seq: int = 0
+    advertised_seq: int = 0
+    mobile_seq: int = 0
+    peers: Mapping[str, int] = field(default_factory=dict)
+    links: dict[int, Link] = field(default_factory=dict)
+    state_wanted: bool = True
+    unlisted_ticks: int = 0
+    unreachable_since: float | None = None
+    lost: bool = True
+
+    @property
+    def conn(self) -> int | None:
+        """The control link in use, None when this is no neighbour."""
+        if not self.links:
+            return None
+        return min(self.links, key=lambda conn: self.links[conn].cost)
+
+    @property
+    def state_missing(self) -> bool:
+        """True when a link state is to be asked for: none is held, a newer one exists, or one was asked for."""
+        return self.state_wanted or self.ls_seq == 0 or self.ls_seq < self.advertised_seq
+
+    @property
+    def link_cost(self) -> int | None:
+        """Cost of the link in use."""
+        conn = self.conn
+        return None if conn is None else self.links[conn].cost
+
+
+class NodeTracker:
+    """All routers this one knows of, and its own link state."""
+
+    def __init__(self, own_id: str, hello_max_age: float = 3.0, state_max_age: float = 60.0) -> None:
+        self.own_id = own_id
+        self.hello_max_age = hello_max_age
+        self.state_max_age = state_max_age
+        self.own_seq = 0
+        self.nodes: dict[str, Node] = {}
+        self.own_changed = False
+        """The own neighbours changed; cleared by `publish`."""
+        self.graph_changed = False
+        """Paths are to be computed again; cleared by the caller."""
+        self.overflow = False
+        """A router was left out because of `MAX_ROUTERS`."""
+        self._peers: dict[str, int] = {}
+
+    # ------------------------------------------------------------------------------------------ neighbours
+
+    @property
+    def own_peers(self) -> Mapping[str, int]:
+        """The own link state: neighbours and costs."""
+        return self._peers
+
+    def collection(self) -> dict[str, Mapping[str, int]]:
+        """The graph: link states of all routers, the own included."""
+        states: dict[str, Mapping[str, int]] = {router: node.peers for router, node in self.nodes.items()}
+        states[self.own_id] = self._peers
+        return states
+
+    def neighbour_of(self, conn: int) -> str | None:
+        """The neighbour behind a control link."""
+        return next((node.id for node in self.nodes.values() if conn in node.links), None)
+
+    def refresh(self, router_id: str, conn: int, cost: int, now: float) -> Node | None:
+        """A HELLO confirmed a neighbour on a link."""
+        for other in self.nodes.values():
+            if other.id != router_id and conn in other.links:
+                del other.links[conn]
+        node = self.learn(router_id, now)
+        if node is None:
+            return None
+        link = node.links.get(conn)
+        if link is None:
+            if not node.links:
+                node.state_wanted = True
+            node.links[conn] = Link(cost, now)
+        else:
+            link.cost, link.refreshed = cost, now
+        self._sync_peers()
+        return node
+
+    def link_lost(self, conn: int) -> Node | None:
+        """A control link is gone; gives the router it led to."""
+        router_id = self.neighbour_of(conn)
+        if router_id is None:
+            return None
+        node = self.nodes[router_id]
+        del node.links[conn]
+        self._sync_peers()
+        return node
+
+    def _sync_peers(self) -> None:
+        costs = {node.id: cost for node in self.nodes.values() if (cost := node.link_cost) is not None}
+        if costs != self._peers:
+            self._peers = costs
+            self.own_changed = self.graph_changed = True
+
+    # ------------------------------------------------------------------------------------------ other routers
+
+    def learn(self, router_id: str, now: float) -> Node | None:
+        """The record of a router, made if new; None for this router itself and beyond `MAX_ROUTERS`."""
+        node = self.nodes.get(router_id)
+        if node is not None or router_id == self.own_id:
+            return node
+        if len(self.nodes) + 1 >= MAX_ROUTERS:
+            self.overflow = True
+            return None
+        taken = {node.index for node in self.nodes.values()}
+        index = next(number for number in range(1, MAX_ROUTERS) if number not in taken)
+        node = self.nodes[router_id] = Node(router_id, index, now)
+        self.graph_changed = True
+        return node
+
+    def restarted(self, node: Node, instance: int) -> bool:
+        """Compare the instance a router gives with the known one; True (and its state forgotten) when it differs."""
+        if instance == 0 or node.instance == instance:
+            return False
+        known, node.instance = node.instance, instance
+        if known == 0:
+            return False
+        node.peers, node.ls_seq, node.advertised_seq, node.mobile_seq = {}, 0, 0, 0
+        node.state_wanted = self.graph_changed = True
+        return True
+
+    def advertised(self, node: Node, message: Advertisement, now: float) -> None:
+        """Take a router's sequence numbers."""
+        node.last_seen = now
+        node.advertised_seq = message.ls_seq
+        node.mobile_seq = message.mobile_seq
+
+    def updated(self, node: Node, message: LinkStateUpdate, now: float) -> None:
+        """Take a router's link state, if it is newer; routers it names become known."""
+        if message.ls_seq <= node.ls_seq:
+            return
+        changed = dict(message.peers) != dict(node.peers)
+        node.ls_seq, node.peers, node.last_seen = message.ls_seq, dict(message.peers), now
+        self.graph_changed = self.graph_changed or changed
+        for peer in message.peers:
+            self.learn(peer, now)
+
+    # ------------------------------------------------------------------------------------------ time
+
+    def expire(self, now: float) -> list[Node]:
+        """Drop silent links, old link states and, once nobody lists them, routers; gives the routers dropped."""
+        for node in self.nodes.values():
+            for conn in [c for c, link in node.links.items() if now - link.refreshed > self.hello_max_age]:
+                del node.links[conn]
+            if node.peers and now - node.last_seen > self.state_max_age:
+                node.peers, node.ls_seq = {}, 0
+                self.graph_changed = True
+        self._sync_peers()
+        listed = {peer for node in self.nodes.values() for peer in node.peers if peer != node.id}
+        return list(self._drop_unlisted(listed))
+
+    def _drop_unlisted(self, listed: set[str]) -> Iterator[Node]:
+        for node in tuple(self.nodes.values()):
+            if node.peers or node.links or node.id in listed:
+                node.unlisted_ticks = 0
+                continue
+            node.unlisted_ticks += 1
+            if node.unlisted_ticks > _TICKS_WITHOUT_STATE:
+                del self.nodes[node.id]
+                self.graph_changed = True
+                yield node
+
+    def publish(self) -> bool:
+        """Give the own link state a new number if it changed; True when others are to be told."""
+        changed, self.own_changed = self.own_changed, False
+        if changed:
+            self.own_seq += 1
+        return changed

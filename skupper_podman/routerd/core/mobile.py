@@ -1,0 +1,127 @@
+"""Mobile addresses: what this router announces, and what others have announced (reference section 3.8).
+
+Why: an address is reachable from everywhere because every router tells every other about its own consumers, by
+numbered differences, and gives the whole set to whoever missed one.
+
+What always holds:
+
+* ``announced`` is the set that other routers hold for ``mobile_seq``; changes gather in ``_wanted`` until `tick`.
+* The set held for another router is the one it announced with the sequence number held for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from skupper_podman.routerd.core.bodies import AddressUpdate, Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An address of another router that came, changed or went (``descriptor.key`` only)."""
+
+    descriptor: Descriptor
+    present: bool
+
+
+@dataclass(slots=True)
+class _Remote:
+    sequence: int = 0
+    requested: bool = False
+    addresses: dict[str, Descriptor] = field(default_factory=dict)
+
+
+class MobileSync:
+    """Address announcements of one router, in both directions."""
+
+    def __init__(self, own_id: str) -> None:
+        self.own_id = own_id
+        self.mobile_seq = 0
+        self._wanted: dict[str, Descriptor] = {}
+        self._announced: dict[str, Descriptor] = {}
+        self._dirty: dict[str, None] = {}
+        self._remotes: dict[str, _Remote] = {}
+
+    # ------------------------------------------------------------------------------------------ own addresses
+
+    def set(self, descriptor: Descriptor) -> None:
+        """Announce an address, or announce it anew."""
+        self._wanted[descriptor.key] = descriptor
+        self._dirty[descriptor.key] = None
+
+    def unset(self, key: str) -> None:
+        """Announce an address no longer."""
+        self._wanted.pop(key, None)
+        self._dirty[key] = None
+
+    def tick(self) -> AddressUpdate | None:
+        """The differential update for the changes since the last one, None without changes."""
+        add, remove = [], []
+        for key in self._dirty:
+            wanted, announced = self._wanted.get(key), self._announced.get(key)
+            if wanted == announced:
+                continue
+            if wanted is None:
+                remove.append(key)
+                del self._announced[key]
+            else:
+                add.append(wanted)
+                self._announced[key] = wanted
+        self._dirty.clear()
+        if not add and not remove:
+            return None
+        self.mobile_seq += 1
+        return AddressUpdate(self.own_id, self.mobile_seq, add=tuple(add), remove=tuple(remove))
+
+    def absolute(self) -> AddressUpdate:
+        """The update that tells everything; what changed since the last tick follows as a difference."""
+        return AddressUpdate(self.own_id, self.mobile_seq, exist=tuple(self._announced.values()))
+
+    # ------------------------------------------------------------------------------------------ other routers
+
+    def known_seq(self, router_id: str) -> int:
+        """Sequence number up to which a router's addresses are known, 0 for none."""
+        remote = self._remotes.get(router_id)
+        return remote.sequence if remote else 0
+
+    def addresses(self, router_id: str) -> dict[str, Descriptor]:
+        """The addresses held for a router, by key."""
+        remote = self._remotes.get(router_id)
+        return dict(remote.addresses) if remote else {}
+
+    def receive(self, update: AddressUpdate) -> tuple[list[Change], bool]:
+        """Take an update; gives the changes, and True when a request for the whole set is to be sent."""
+        remote = self._remotes.setdefault(update.id, _Remote())
+        if update.exist is None:
+            # Flooding brings the same update over several paths: old ones are no sign of loss.
+            if update.mobile_seq <= remote.sequence:
+                return [], False
+            if update.mobile_seq != remote.sequence + 1:
+                ask, remote.requested = not remote.requested, True
+                return [], ask
+            gone = update.remove
+        else:
+            if update.mobile_seq < remote.sequence:
+                return [], False
+            present = {item.key for item in update.exist}
+            gone = tuple(key for key in remote.addresses if key not in present)
+        remote.sequence = update.mobile_seq
+        remote.requested = False
+        return self._apply(remote, update.add if update.exist is None else update.exist, gone), False
+
+    def flush(self, router_id: str) -> list[Change]:
+        """Forget a router; gives the addresses it takes along."""
+        remote = self._remotes.pop(router_id, None)
+        return [] if remote is None else [Change(Descriptor(key), False) for key in remote.addresses]
+
+    @staticmethod
+    def _apply(remote: _Remote, added: tuple[Descriptor, ...], gone: tuple[str, ...]) -> list[Change]:
+        changes = []
+        for key in gone:
+            if remote.addresses.pop(key, None) is not None:
+                changes.append(Change(Descriptor(key), False))
+        for item in added:
+            if remote.addresses.get(item.key) != item:
+                remote.addresses[item.key] = item
+                changes.append(Change(item, True))
+        return changes
