@@ -41,7 +41,11 @@ _STATUS_NAMES: Final = {
 
 
 class RouterUnreachableError(ManagementError):
-    """No connection to the router, or it broke; or the router asked for is not part of the network."""
+    """There is no connection to the router, or it broke."""
+
+
+class AgentAbsentError(ManagementError):
+    """The network has no router of the id asked for."""
 
 
 class RouterTimeoutError(ManagementError):
@@ -262,7 +266,7 @@ class ManagementClient:
     def request(self, properties: Mapping[str, Any], body: object = None, *, node: str = "") -> Any:
         """Send one request and give the body of the answer; empty properties are left out.
 
-        Raises RequestRefusedError, RouterTimeoutError or RouterUnreachableError.
+        Raises RequestRefusedError, AgentAbsentError, RouterTimeoutError or RouterUnreachableError.
         """
         from proton import Message
 
@@ -277,7 +281,8 @@ class ManagementClient:
         self._send(message, node)
         while True:
             answer = self._guarded(self._receiver.receive, self.timeout, waiting_for=node)
-            self._receiver.accept()
+            if self._receiver.fetcher.unsettled:  # routers settle their answers before sending them
+                self._receiver.accept()
             if answer.correlation_id == correlation:
                 return _body(answer)
 
@@ -334,7 +339,7 @@ class ManagementClient:
             raise RouterTimeoutError(f"{what} within {self.timeout:g} s") from None
         except SendException as error:
             if error.state in (Delivery.RELEASED, Delivery.MODIFIED):
-                raise RouterUnreachableError(f"The network of {where} has no management agent {waiting_for}") from error
+                raise AgentAbsentError(f"The network of {where} has no management agent {waiting_for}") from error
             raise ManagementError(f"The router at {where} rejected the request to {waiting_for}") from error
         except ConnectionException as error:
             raise RouterUnreachableError(f"Cannot reach the router at {where}: {_reason(error)}") from error
@@ -350,8 +355,20 @@ def _body(answer: Message) -> Any:
     if not isinstance(status, int):
         raise ManagementError("The router answered without a status code")
     if not 200 <= status < 300:
-        raise RequestRefusedError(status, str(properties.get("statusDescription") or f"Status {status}"))
-    return answer.body
+        raise RequestRefusedError(int(status), str(properties.get("statusDescription") or f"Status {status}"))
+    return _plain(answer.body)
+
+
+def _plain(value: Any) -> Any:
+    """The value without proton's wrapper classes."""
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    for kind in (int, float, str):
+        if isinstance(value, kind) and not isinstance(value, bool):
+            return kind(value)
+    return value
 
 
 def _reason(error: Exception) -> str:
