@@ -23,7 +23,7 @@ from typing import Final
 #: Longest text a router puts into an attribute (characters).
 MAX_TEXT: Final = 300
 #: Longest text accepted from a peer; controllers do not cut theirs, so this leaves room.
-MAX_ACCEPTED_TEXT: Final = 4096
+MAX_ACCEPTED_TEXT: Final = 1024
 #: Most records in one RECORD message.
 MAX_BATCH: Final = 50
 
