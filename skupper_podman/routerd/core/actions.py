@@ -66,7 +66,7 @@ class RemoteAddress:
 
 @dataclass(frozen=True, slots=True)
 class RouterLost:
-    """A router is gone or restarted; its addresses were taken back by `RemoteAddress` actions before this one."""
+    """A router is out of reach or gone; its addresses were taken back by `RemoteAddress` actions before this one."""
 
     router_id: str
 
