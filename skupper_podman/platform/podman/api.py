@@ -149,6 +149,9 @@ class PodmanApi:
     def exec(self, name: str, argv: Iterable[str], timeout: float = 30.0) -> ExecResult:
         """Run ``argv`` in the running container, for at most ``timeout`` seconds.
 
+        Podman keeps two small processes for five minutes after each call (its ``exit_command_delay``), so what must be
+        asked again and again is better waited for inside one command.
+
         Raises:
             NotFoundError: no such container. ConflictError: it does not run.
             PlatformError: it did not end in time (the command may still run in the container).
