@@ -45,7 +45,7 @@ class SendToRouter:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Send a routing message on the control link to every neighbour (``Routing.neighbours()``)."""
+    """Send a routing message on each control link of ``Routing.flood_connections()``."""
 
     to: str
     opcode: str

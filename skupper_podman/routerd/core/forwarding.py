@@ -42,8 +42,8 @@ class Paths(Protocol):
     def knows(self, router_id: str) -> bool:
         """True for this router and every router it has heard of."""
 
-    def reachable(self) -> Collection[str]:
-        """Routers with a next hop."""
+    def flood_connections(self) -> Sequence[int]:
+        """Every next hop, once."""
 
     def trace_connections(self, nodes: Sequence[str]) -> Collection[int]:
         """Connections of the neighbours among the routers ``nodes``."""
@@ -298,13 +298,10 @@ def _followed(address: Address) -> bool:
 
 def _flood(paths: Paths | None, address: Address | None, origin: Origin) -> Decision:
     consumers = tuple(address.consumers) if address is not None else ()
-    remotes: dict[int, None] = {}
+    remotes: tuple[int, ...] = ()
     if paths is not None:
         exclusions = _exclusions(paths, origin)
-        for router_id in paths.reachable():
-            conn = paths.next_hop(router_id)
-            if conn is not None and conn not in exclusions:
-                remotes[conn] = None
+        remotes = tuple(conn for conn in paths.flood_connections() if conn not in exclusions)
     if not consumers and not remotes:
         return Decision(address, outcome="released", reason=_NOWHERE)
-    return Decision(address, consumers, tuple(remotes))
+    return Decision(address, consumers, remotes)

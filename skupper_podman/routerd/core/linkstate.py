@@ -156,8 +156,8 @@ class NodeTracker:
             return None
         taken = {node.index for node in self.nodes.values()}
         index = next(number for number in range(1, MAX_ROUTERS) if number not in taken)
+        # No new graph: without links and listed by nobody, it changes no path.
         node = self.nodes[router_id] = Node(router_id, index, now)
-        self.graph_changed = True
         return node
 
     def restarted(self, node: Node, instance: int) -> bool:
@@ -209,7 +209,6 @@ class NodeTracker:
             node.unlisted_ticks += 1
             if node.unlisted_ticks > _TICKS_WITHOUT_STATE:
                 del self.nodes[node.id]
-                self.graph_changed = True
                 yield node
 
     def publish(self) -> bool:

@@ -76,6 +76,7 @@ class Routing:
         self._mobile = MobileSync(own_id)
         self._paths = Paths()
         self._hops: dict[str, int] = {}
+        self._flood: tuple[int, ...] = ()
         self._costs: dict[int, int] = {}
         self._last_ra: float | None = None
         self._published = False
@@ -195,6 +196,10 @@ class Routing:
     def reachable(self) -> Collection[str]:
         """Ids of all routers with a next hop."""
         return self._hops.keys()
+
+    def flood_connections(self) -> Sequence[int]:
+        """The connections that messages to all routers leave on: every next hop, once."""
+        return self._flood
 
     def nodes(self) -> Collection[Node]:
         """All other routers known, reachable or not; not to be changed."""
@@ -331,6 +336,7 @@ class Routing:
         if paths is self._paths and hops == self._hops:
             return
         self._hops, self._paths = hops, paths
+        self._flood = tuple(dict.fromkeys(hops.values()))
         self.epoch += 1
         self._actions.append(PathsChanged())
         for node in self._tracker.nodes.values():
