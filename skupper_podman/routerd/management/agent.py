@@ -15,6 +15,14 @@ from typing import Any, Final
 from skupper_podman.routerd.amqptypes import Int, UInt, ULong
 from skupper_podman.routerd.management import schema
 from skupper_podman.routerd.management.attributes import PREFIX, EntityType
+from skupper_podman.routerd.management.describe import (
+    COMMON_ATTRIBUTES,
+    MANAGEMENT_TYPES,
+    find_description,
+    list_attributes,
+    list_operations,
+    list_types,
+)
 from skupper_podman.routerd.management.provider import (
     BAD_REQUEST,
     CREATED,
@@ -38,21 +46,6 @@ __all__ = ["Agent", "Creator", "Deleter", "LogLine", "ManagementError", "Provide
 
 _DESCRIPTIONS: Final = {OK: "OK", CREATED: "Created", NO_CONTENT: "No Content"}
 _WIRE_TYPES: Final[Mapping[str, type[int]]] = {"int": Int, "uint": UInt, "ulong": ULong}
-_NODE_NAMES: Final = frozenset({"self"})
-_MANAGEMENT_TYPES: Final = frozenset(
-    {"org.amqp.management", "management", PREFIX + "management", PREFIX + "org.amqp.management"}
-)
-_NODE_OPERATIONS: Final = (
-    "QUERY",
-    "GET-TYPES",
-    "GET-ANNOTATIONS",
-    "GET-OPERATIONS",
-    "GET-ATTRIBUTES",
-    "GET-MGMT-NODES",
-    "GET-SCHEMA",
-    "GET-JSON-SCHEMA",
-    "GET-LOG",
-)
 
 
 class _Request:
@@ -90,10 +83,10 @@ class Agent:
         self._log = log
         self._node: dict[str, Callable[[_Request], Any]] = {
             "QUERY": self._query,
-            "GET-TYPES": self._get_types,
+            "GET-TYPES": lambda request: list_types(request.text("entityType")),
             "GET-ANNOTATIONS": lambda request: {},
-            "GET-OPERATIONS": self._get_operations,
-            "GET-ATTRIBUTES": self._get_attributes,
+            "GET-OPERATIONS": lambda request: list_operations(request.text("entityType")),
+            "GET-ATTRIBUTES": lambda request: list_attributes(request.text("entityType")),
             "GET-MGMT-NODES": self._get_management_nodes,
             "GET-SCHEMA": lambda request: schema.dump(),
             "GET-JSON-SCHEMA": lambda request: json.dumps(schema.dump(), indent=request.number("indent")),
@@ -132,24 +125,25 @@ class Agent:
             return Response(INTERNAL_ERROR, str(error))
         except SchemaError as error:
             return Response(BAD_REQUEST, str(error))
+        except Exception as error:  # a fault of a provider must not end the router for a management request
+            return Response(INTERNAL_ERROR, f"{type(error).__name__}: {error}")
 
     # Operations on the node
 
     def _check_node(self, request: _Request) -> None:
         kind, name = request.text("type"), request.text("name")
-        if kind and kind.lower() not in {known.lower() for known in _MANAGEMENT_TYPES}:
+        if kind and kind.lower() not in MANAGEMENT_TYPES:
             definition = schema.find_type(kind)
             raise ManagementError(
                 NOT_IMPLEMENTED, f"Operation '{request.operation}' not implemented for '{definition.full_name}'"
             )
-        if name and name not in _NODE_NAMES:
+        if name and name != "self":
             raise ManagementError(NOT_FOUND, f"No entity with name={name}")
 
     def _query(self, request: _Request) -> dict[str, Any]:
-        definition = self._requested_type(request)
-        names = self._columns(request.body.get("attributeNames"), definition)
+        definitions, columns = _queried(request.text("entityType"))
+        names = _columns(request.body.get("attributeNames"), definitions, columns)
         offset, count = request.number("offset") or 0, request.number("count")
-        definitions = [definition] if definition else [kind for kind in schema.entity_types().values() if not kind.core]
         rows = []
         for kind in definitions:
             for entity in self._entities(kind):
@@ -158,37 +152,6 @@ class Agent:
                     rows.append(row)
         end = None if count is None else offset + count
         return {"attributeNames": list(names), "results": rows[offset:end]}
-
-    def _columns(self, asked: object, definition: EntityType | None) -> Sequence[str]:
-        if asked is not None and not isinstance(asked, list | tuple):
-            raise ManagementError(BAD_REQUEST, f"'attributeNames' is a list, not {asked!r}")
-        names = [str(name) for name in asked or ()]
-        if definition is None:
-            types = [kind for kind in schema.entity_types().values() if not kind.core]
-            known: Iterable[str] = dict.fromkeys(name for kind in types for name in kind.columns)
-            suffix = ""
-        else:
-            known, suffix = definition.attributes, f" for type {definition.full_name}"
-        if not names:
-            return definition.columns if definition else list(known)
-        unknown = [name for name in names if name not in known]
-        if unknown and definition is not None and definition.core:
-            return [name for name in names if name in known]
-        if unknown:
-            raise ManagementError(NOT_FOUND, f"Unknown attributes {unknown}{suffix}.")
-        return names
-
-    def _get_types(self, request: _Request) -> dict[str, list[str]]:
-        return {kind.full_name: list(kind.bases) for kind in self._requested_types(request)}
-
-    def _get_operations(self, request: _Request) -> dict[str, list[str]]:
-        operations = {kind.full_name: list(kind.operations) for kind in self._requested_types(request)}
-        if not request.text("entityType"):
-            operations[PREFIX + "management"] = [*_NODE_OPERATIONS, "READ"]
-        return operations
-
-    def _get_attributes(self, request: _Request) -> dict[str, list[str]]:
-        return {kind.full_name: list(kind.attributes) for kind in self._requested_types(request)}
 
     def _get_management_nodes(self, request: _Request) -> list[str]:
         nodes = self._entities(schema.find_type("router.node"))
@@ -254,14 +217,6 @@ class Agent:
         for entity in provider.entities():
             yield {"type": definition.full_name, **entity}
 
-    def _requested_type(self, request: _Request) -> EntityType | None:
-        name = request.text("entityType")
-        return schema.find_type(name) if name else None
-
-    def _requested_types(self, request: _Request) -> Iterable[EntityType]:
-        definition = self._requested_type(request)
-        return [definition] if definition else schema.entity_types().values()
-
     def _provider_for(self, operation: str, definition: EntityType) -> Provider | None:
         if definition.name == "router":
             raise ManagementError(FORBIDDEN, "Forbidden")
@@ -272,7 +227,7 @@ class Agent:
     def _find(self, request: _Request) -> tuple[EntityType, Mapping[str, Any]]:
         """The one entity that a request means by name or identity, and its type."""
         kind = request.text("type")
-        definition = schema.find_type(kind) if kind and kind not in _MANAGEMENT_TYPES else None
+        definition = schema.find_type(kind) if kind and kind.lower() not in MANAGEMENT_TYPES else None
         if definition is not None:
             self._check_allowed(request.operation, definition)
         wanted = {name: request.text(name) for name in ("identity", "name") if request.text(name)}
@@ -304,7 +259,7 @@ class Agent:
 
     def _is_self(self, request: _Request) -> bool:
         identifies_self = {request.text("name"), request.text("identity")} <= {"", "self"}
-        return identifies_self and request.text("type").lower() in {"", *(name.lower() for name in _MANAGEMENT_TYPES)}
+        return identifies_self and request.text("type").lower() in {"", *MANAGEMENT_TYPES}
 
     def _mode(self) -> str:
         for router in self._entities(schema.find_type("router")):
@@ -313,9 +268,39 @@ class Agent:
 
     def _target(self, request: _Request) -> str:
         name = request.text("type") or request.text("entityType")
-        if not name or name in _MANAGEMENT_TYPES:
+        if not name or name.lower() in MANAGEMENT_TYPES:
             return PREFIX + "management"
-        return schema.find_type(name).full_name
+        return PREFIX + find_description(name).name
+
+
+def _queried(name: str) -> tuple[list[EntityType], Sequence[str]]:
+    """The types that a QUERY for this type (empty: for all) reads, and their columns; raises UnknownTypeError.
+
+    A query for all leaves out what skupper-router's core reports, as there: links and addresses may be very many.
+    """
+    types = schema.entity_types()
+    if not name:
+        all_types = [kind for kind in types.values() if not kind.core]
+        return all_types, list(dict.fromkeys(column for kind in all_types for column in kind.columns))
+    described = find_description(name)
+    if described.name in types:
+        return [types[described.name]], types[described.name].columns
+    return [kind for kind in types.values() if not kind.core and described.is_a(kind.base)], COMMON_ATTRIBUTES
+
+
+def _columns(asked: object, definitions: list[EntityType], columns: Sequence[str]) -> Sequence[str]:
+    """The columns of the answer to a QUERY."""
+    if asked is not None and not isinstance(asked, list | tuple):
+        raise ManagementError(BAD_REQUEST, f"'attributeNames' is a list, not {asked!r}")
+    names = [str(name) for name in asked or ()]
+    if not names:
+        return columns
+    known = set(columns) if len(definitions) != 1 else set(definitions[0].attributes)
+    unknown = [name for name in names if name not in known]
+    if unknown and not any(kind.core for kind in definitions):
+        suffix = f" for type {definitions[0].full_name}" if len(definitions) == 1 else ""
+        raise ManagementError(NOT_FOUND, f"Unknown attributes {unknown}{suffix}.")
+    return [name for name in names if name in known]
 
 
 def _not_implemented(operation: str, definition: EntityType) -> ManagementError:

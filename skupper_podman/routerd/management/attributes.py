@@ -61,15 +61,15 @@ class Attribute:
             return str(value)
         if isinstance(value, int) and 0 <= value < len(self.tags):
             return self.tags[value]
-        raise ValueError(f"is one of {', '.join(self.tags)}, not {value!r}")
+        raise ValueError(f"must be one of {', '.join(self.tags)}, not {value!r}")
 
     def _integer(self, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError(f"is an integer, not {value!r}")
+            raise ValueError(f"must be an integer, not {value!r}")
         try:
             number = int(value)
         except ValueError:
-            raise ValueError(f"is an integer, not {value!r}") from None
+            raise ValueError(f"must be an integer, not {value!r}") from None
         low, high = _WIRE_RANGES.get(self.kind, (None, None))
         for bound in (low, self.low):
             if bound is not None and number < bound:
@@ -82,7 +82,7 @@ class Attribute:
     def _map(self, value: object) -> dict[Any, Any]:
         mapping = dict(_instance(value, (Mapping,), "a map"))
         if self.kind == "properties" and not all(isinstance(key, str) and key.isascii() for key in mapping):
-            raise ValueError("has keys that are not ASCII strings")
+            raise ValueError("must have ASCII strings for keys")
         return mapping
 
 
@@ -113,11 +113,6 @@ class EntityType:
         """Whether entities of this type may stand in a configuration file."""
         return self.base == CONFIGURATION
 
-    @property
-    def bases(self) -> tuple[str, ...]:
-        """The full names of its base types, nearest first."""
-        return (PREFIX + self.base, PREFIX + "entity")
-
     def attribute(self, name: str) -> Attribute | None:
         """The attribute of this name or deprecated name, or None."""
         found = self.attributes.get(name)
@@ -131,7 +126,7 @@ class EntityType:
 
 def _instance(value: object, kinds: tuple[type, ...], what: str) -> Any:
     if not isinstance(value, kinds):
-        raise ValueError(f"is {what}, not {value!r}")
+        raise ValueError(f"must be {what}, not {value!r}")
     return value
 
 
@@ -142,7 +137,7 @@ def _boolean(value: object) -> bool:
             return word in _TRUE
     elif isinstance(value, int):  # bool included
         return bool(value)
-    raise ValueError(f"is yes or no, not {value!r}")
+    raise ValueError(f"must be yes or no, not {value!r}")
 
 
 def _parse_row(row: str) -> Attribute:

@@ -18,8 +18,6 @@ from skupper_podman.routerd.management.attributes import PREFIX, Attribute, Enti
 from skupper_podman.routerd.management.configured_types import CONFIGURED_TYPES
 from skupper_podman.routerd.management.runtime_types import RUNTIME_TYPES
 
-MANAGEMENT_TYPE: Final = "org.amqp.management"
-
 _SEPARATORS: Final = re.compile(r"[ _-]")
 _NUMBERED: Final = frozenset({"router.config.address", "router.config.autoLink"})
 _LISTENING: Final = frozenset({"listener", "connector", "tcpListener", "tcpConnector", "httpListener", "httpConnector"})
@@ -99,7 +97,7 @@ def validate(entity_type: str, attributes: Mapping[str, object]) -> dict[str, An
         elif attribute.default is not None:
             valid[attribute.name] = attribute.default
         elif attribute.required:
-            raise MissingAttributeError(definition.name, attribute.name, "required, but has no value")
+            raise MissingAttributeError(definition.name, attribute.name, "is required")
     _check(definition, valid)
     _identify(definition, valid)
     return valid
@@ -117,7 +115,7 @@ def convert_updates(
     for name, value in attributes.items():
         attribute = definition.attribute(name)
         if attribute is None:
-            raise SchemaError(definition.name, name, "unknown")
+            raise SchemaError(definition.name, name, "is unknown")
         if value is None or (name == "type" and _same_type(value, definition)):
             continue
         converted = _converted(definition, attribute, value)
@@ -125,6 +123,8 @@ def convert_updates(
             changes[attribute.name] = converted
         elif current.get(attribute.name) != converted:
             raise SchemaError(definition.name, name, "cannot be changed by UPDATE")
+    if changes:
+        _check(definition, {**current, **changes})
     return changes
 
 
@@ -135,11 +135,11 @@ def check_role(mode: str, entity_type: str, attributes: Mapping[str, object]) ->
     role = attributes.get("role")
     reason = ""
     if mode == "standalone" and role in ("inter-router", "edge"):
-        reason = f"'{role}' is not allowed in a router of mode 'standalone'"
+        reason = f"must not be '{role}' in a router of mode 'standalone'"
     elif mode != "interior" and role == "inter-router":
-        reason = f"'inter-router' is only allowed with router mode 'interior', not '{mode}'"
+        reason = f"may be 'inter-router' only in a router of mode 'interior', not '{mode}'"
     elif mode == "edge" and role == "edge" and entity_type == "listener":
-        reason = "'edge' is only allowed for listeners with router mode 'interior', not 'edge'"
+        reason = "may be 'edge' for a listener only in a router of mode 'interior', not 'edge'"
     if reason:
         raise SchemaError(entity_type, "role", reason)
 
@@ -183,17 +183,17 @@ def _known(definition: EntityType, attributes: Mapping[str, object]) -> dict[str
     for name, value in attributes.items():
         attribute = definition.attribute(name)
         if attribute is None:
-            raise SchemaError(definition.name, name, "unknown")
+            raise SchemaError(definition.name, name, "is unknown")
         if name == "type":
             if not _same_type(value, definition):
-                raise SchemaError(definition.name, name, f"is {definition.full_name}, not {value!r}")
+                raise SchemaError(definition.name, name, f"must be {definition.full_name}, not {value!r}")
             continue
         if value is None:
             continue
         if not attribute.create:
             raise SchemaError(definition.name, name, "cannot be set")
         if attribute.name in given:
-            raise SchemaError(definition.name, name, f"given twice, also as '{attribute.alias}'")
+            raise SchemaError(definition.name, name, f"is given twice, also as '{attribute.alias}'")
         given[attribute.name] = value
     return given
 
@@ -244,7 +244,7 @@ def _check_router(valid: Mapping[str, Any]) -> None:
         raise SchemaError("router", "id", f"must not contain {bad[0]!r}")
     count = valid["dataConnectionCount"]
     if count != "auto" and not (count.isascii() and count.isdigit()):
-        raise SchemaError("router", "dataConnectionCount", f"is 'auto' or a number, not {count!r}")
+        raise SchemaError("router", "dataConnectionCount", f"must be 'auto' or a number, not {count!r}")
 
 
 def _check_open_properties(valid: Mapping[str, Any]) -> None:
@@ -256,24 +256,24 @@ def _check_open_properties(valid: Mapping[str, Any]) -> None:
         if key in _RESERVED_PROPERTIES or key.startswith(("qd.", "x-opt-qd.")):
             raise SchemaError(kind, "openProperties", f"must not contain the reserved key '{key}'")
     if valid["role"] in ("inter-router", "edge"):
-        raise SchemaError(kind, "openProperties", f"not allowed with role '{valid['role']}'")
+        raise SchemaError(kind, "openProperties", f"is not allowed with role '{valid['role']}'")
 
 
 def _check_address(valid: Mapping[str, Any]) -> None:
     if ("prefix" in valid) == ("pattern" in valid):
-        raise SchemaError("router.config.address", "prefix", "exactly one of 'prefix' and 'pattern' must be given")
+        raise SchemaError("router.config.address", "prefix", "must be given, or else 'pattern', but not both")
 
 
 def _check_auto_link(valid: Mapping[str, Any]) -> None:
     if "connection" in valid and "containerId" in valid:
-        raise SchemaError("router.config.autoLink", "connection", "cannot be given together with 'containerId'")
+        raise SchemaError("router.config.autoLink", "connection", "must not be given together with 'containerId'")
 
 
 def _check_log(valid: Mapping[str, Any]) -> None:
     levels = ("trace", "debug", "info", "notice", "warning", "error", "critical", "none", "default")
-    for word in valid.get("enable", "").split(","):
+    for word in (valid.get("enable") or "").split(","):
         if word.strip().lower().rstrip("+") not in (*levels, ""):
-            raise SchemaError("log", "enable", f"'{word.strip()}' is not a log level")
+            raise SchemaError("log", "enable", f"must be a list of log levels; '{word.strip()}' is none")
 
 
 _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
@@ -292,7 +292,7 @@ def check_unique(entities: Iterable[Mapping[str, Any]], new: Mapping[str, Any]) 
     for present in entities:
         for name in ("name", "identity"):
             if new.get(name) is not None and present.get(name) == new[name]:
-                raise SchemaError(definition.name, name, f"'{new[name]}' is the {name} of another {definition.name}")
+                raise SchemaError(definition.name, name, f"must not be '{new[name]}', the {name} of another {definition.name}")
         if definition.name == "router.config.address":
             for name in ("prefix", "pattern"):
                 if new.get(name) is not None and present.get(name) == new[name]:
