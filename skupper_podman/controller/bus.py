@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import proton
@@ -65,6 +67,11 @@ class Bus:
         if self._session is not None:
             self._session.send(address, octets, settled=settled)
 
+    def request(self, address: str, compose: Callable[[str], bytes]) -> None:
+        """Send one request on the present connection; ``compose`` is given the reply address."""
+        if self._session is not None:
+            self._session.request(address, compose)
+
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
         pause = FIRST_PAUSE
@@ -93,7 +100,8 @@ class Bus:
         except TimeoutError:
             self._failed("timed out")
         except OSError as error:
-            self._failed(error.strerror or str(error))
+            cause = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            self._failed(f"{cause}: {error.filename}" if error.filename else cause)
         except proton.ProtonException as error:
             self._failed(f"certificate or key not usable: {error}")
         finally:

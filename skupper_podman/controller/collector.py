@@ -5,7 +5,8 @@ state machine without sockets or clock it can be tested through hours of an awkw
 
 What always holds:
 
-* A source is asked (FLUSH) only after it was heard on its own address: that proves that it knows our receiver.
+* A source is asked (FLUSH) after it was heard on its own address: that proves that it knows our receiver. Asking
+  before is allowed when something else named the source, but then an unanswered question is repeated with that proof.
 * An answer counts only when the source's root record (its router or site) came in full; without it the question is
   repeated every :data:`ANSWER_TIMEOUT` seconds. With it, records that were not sent again are forgotten.
 * A source that is silent for :data:`SOURCE_TIMEOUT` seconds is forgotten with all it reported.
@@ -54,6 +55,8 @@ class _Source:
     state: _Flush
     since: float
     flushed: float = 0.0
+    #: whether a heartbeat proved that the source knows our receiver, since the last connection
+    proved: bool = False
 
     def enter(self, state: _Flush, now: float) -> None:
         self.state, self.since = state, now
@@ -100,16 +103,17 @@ class Collector:
         """The connection to the router is up; what changed meanwhile is asked for."""
         self._connected = True
         for source in self._sources.values():
+            source.proved = False
             source.enter(_Flush.PENDING, now)
 
     def disconnected(self) -> None:
         """The connection is down. Sources stay until they have been silent for too long."""
         self._connected = False
 
-    def prime(self, identity: str, kind: str, now: float, *, reachable: bool = False) -> None:
-        """Expect a source before its first beacon; ``reachable`` means that it need not prove that it knows us."""
+    def prime(self, identity: str, kind: str, now: float) -> None:
+        """Expect a source before its first beacon, and ask it at once; a heartbeat decides whether to ask again."""
         source = self._add(identity, kind, now)
-        if source is not None and reachable and source.state is _Flush.PENDING:
+        if source is not None and source.state is _Flush.PENDING:
             source.enter(_Flush.READY, now)
 
     def receive(self, message: Message, now: float) -> None:
@@ -174,8 +178,9 @@ class Collector:
         if source is None:
             return
         source.last_heard = now
-        if source.state is _Flush.PENDING:
+        if source.state is _Flush.PENDING or (source.state is _Flush.SENT and not source.proved):
             source.enter(_Flush.READY, now)
+        source.proved = True
 
     def _records(self, message: Message, now: float) -> None:
         source = self._sources.get(flow.source_of(message.to))

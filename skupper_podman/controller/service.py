@@ -12,6 +12,7 @@ import time
 from typing import Any, Final
 
 from skupper_podman import SKUPPER_VERSION
+from skupper_podman.controller import discovery
 from skupper_podman.controller.bus import Bus
 from skupper_podman.controller.collector import Collector
 from skupper_podman.controller.health import HealthServer
@@ -95,6 +96,7 @@ class Controller:
         now = time.monotonic()
         self._source.connected(now)
         self._collector.connected(now)
+        self._bus.request(discovery.MANAGEMENT, discovery.request)
         self._schedule()
 
     def disconnected(self) -> None:
@@ -105,6 +107,9 @@ class Controller:
         """A message from a subscription."""
         if address == self._source.command_address:
             self._source.flush()
+        elif address == discovery.MANAGEMENT:
+            for identity, kind in discovery.sources(octets):
+                self._collector.prime(identity, kind, time.monotonic())
         else:
             message = wire.read(octets)
             if message is not None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -62,6 +63,12 @@ class _Receiver:
     too_large: bool = False
 
 
+@dataclass(slots=True)
+class _Request:
+    receiver: _Receiver
+    compose: Callable[[str], bytes]
+
+
 class Session(asyncio.Protocol):
     """A connection from the first octet to the last; ``closed`` of the listener is its end."""
 
@@ -90,6 +97,7 @@ class Session(asyncio.Protocol):
         self._wanted: frozenset[str] = frozenset()
         self._receivers: dict[str, _Receiver] = {}
         self._senders: dict[str, _Sender] = {}
+        self._requests: dict[str, _Request] = {}
         self._retry: dict[str, float] = {}
 
     def _secure(self, endpoint: Endpoint) -> None:
@@ -98,6 +106,10 @@ class Session(asyncio.Protocol):
             sasl.allowed_mechs("ANONYMOUS")
             return
         sasl.allowed_mechs("EXTERNAL")
+        for path in (endpoint.ca, endpoint.certificate, endpoint.key):
+            # Proton does not say which file it could not use.
+            if path is not None:
+                path.open("rb").close()
         domain = proton.SSLDomain(proton.SSLDomain.MODE_CLIENT)
         domain.set_trusted_ca_db(str(endpoint.ca))
         domain.set_credentials(str(endpoint.certificate), str(endpoint.key), None)
@@ -134,6 +146,15 @@ class Session(asyncio.Protocol):
             sender.queue.extend(waiting)
         sender.queue.append((octets, settled))
         self._pump(sender)
+        self._process()
+
+    def request(self, address: str, compose: Callable[[str], bytes]) -> None:
+        """Send one request; ``compose`` is given the reply address. ``received`` is told the answer by ``address``."""
+        link = self._session.receiver(self._link_name("q"))
+        link.source.dynamic = True
+        link.flow(1)
+        link.open()
+        self._requests[link.name] = _Request(_Receiver(address, link), compose)
         self._process()
 
     def close(self) -> None:
@@ -292,6 +313,12 @@ class Session(asyncio.Protocol):
     def _on_transport_error(self, event: Any) -> None:
         self._reason = self._reason or _text(event.transport.condition) or "protocol failure"
 
+    def _on_link_open(self, event: Any) -> None:
+        request = self._requests.get(event.link.name)
+        reply_to = event.link.remote_source.address if request is not None else None
+        if request is not None and reply_to:
+            self.send(request.receiver.address, request.compose(reply_to), settled=False)
+
     def _on_link_flow(self, event: Any) -> None:
         for sender in self._senders.values():
             if sender.link == event.link:
@@ -300,6 +327,7 @@ class Session(asyncio.Protocol):
     def _on_link_gone(self, event: Any) -> None:
         """The router closed a link; receivers are tried again, senders opened when next needed."""
         event.link.close()
+        self._requests.pop(event.link.name, None)
         self._senders = {key: sender for key, sender in self._senders.items() if sender.link != event.link}
         for address, receiver in list(self._receivers.items()):
             if receiver.link == event.link:
@@ -312,7 +340,7 @@ class Session(asyncio.Protocol):
             if delivery.updated:
                 delivery.settle()
             return
-        receiver = next((item for item in self._receivers.values() if item.link == link), None)
+        receiver = self._receiver_of(link)
         if not delivery.readable or receiver is None:
             return
         octets = link.recv(delivery.pending) if delivery.pending else b""
@@ -321,15 +349,27 @@ class Session(asyncio.Protocol):
             receiver.too_large = True
         elif octets and not receiver.too_large:
             receiver.partial += octets
-        if delivery.partial and not delivery.aborted:
-            return
-        message, good = bytes(receiver.partial), not (receiver.too_large or delivery.aborted)
+        if not delivery.partial or delivery.aborted:
+            self._complete(receiver, delivery)
+
+    def _receiver_of(self, link: Any) -> _Receiver | None:
+        request = self._requests.get(link.name)
+        if request is not None:
+            return request.receiver
+        return next((receiver for receiver in self._receivers.values() if receiver.link == link), None)
+
+    def _complete(self, receiver: _Receiver, delivery: Any) -> None:
+        """The whole message is here: answer for it, give it to the listener."""
+        link, message = receiver.link, bytes(receiver.partial)
+        good = not (receiver.too_large or delivery.aborted)
         receiver.partial.clear()
         receiver.too_large = False
         link.advance()
         delivery.update(proton.Delivery.ACCEPTED if good else proton.Delivery.REJECTED)
         delivery.settle()
-        if link.credit < CREDIT // 2:
+        if self._requests.pop(link.name, None) is not None:
+            link.close()
+        elif link.credit < CREDIT // 2:
             link.flow(CREDIT - link.credit)
         if good:
             self._listener.received(receiver.address, message)
@@ -339,6 +379,7 @@ _HANDLERS: Final[dict[Any, Any]] = {
     proton.Event.CONNECTION_REMOTE_OPEN: Session._on_open,
     proton.Event.CONNECTION_REMOTE_CLOSE: Session._on_remote_close,
     proton.Event.TRANSPORT_ERROR: Session._on_transport_error,
+    proton.Event.LINK_REMOTE_OPEN: Session._on_link_open,
     proton.Event.LINK_FLOW: Session._on_link_flow,
     proton.Event.LINK_REMOTE_CLOSE: Session._on_link_gone,
     proton.Event.LINK_REMOTE_DETACH: Session._on_link_gone,
