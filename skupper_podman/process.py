@@ -41,9 +41,7 @@ class Completed:
         return f"killed by signal {-self.exit_code}" if self.exit_code < 0 else f"exit code {self.exit_code}"
 
 
-def run(
-    argv: Sequence[str], *, timeout: float, stdin: bytes = b"", env: Mapping[str, str] | None = None
-) -> Completed:
+def run(argv: Sequence[str], *, timeout: float, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Completed:
     """Run ``argv`` for at most ``timeout`` seconds and return how it ended, whatever its exit code.
 
     Raises:

@@ -6,6 +6,7 @@ that is absent becomes the empty value of its type, never an error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,8 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class HostInfo:
-    """The Podman service and the host it runs on. Sizes are bytes; ``subuids`` counts mapped ids of a rootless user."""
+    """The Podman service and the host it runs on; ``subuids`` counts the ids mapped for a rootless user (with its own),
+    ``uptime`` is in seconds, None where it is not told."""
 
     version: str
     api_version: str
@@ -36,6 +38,7 @@ class HostInfo:
     oci_runtime: str = ""
     selinux: bool = False
     subuids: int = 0
+    uptime: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,20 @@ def host_info(body: Json) -> HostInfo:
         oci_runtime=_text(_map(host, "ociRuntime"), "name"),
         selinux=bool(security.get("selinuxEnabled")),
         subuids=sum(_int(entry, "size") for entry in _maps(_map(host, "idMappings").get("uidmap"))),
+        uptime=parse_uptime(_text(host, "uptime")),
     )
+
+
+_UPTIME = re.compile(r"(?:(\d+)h )?(?:(\d+)m )?([\d.]+)s")
+
+
+def parse_uptime(text: str) -> float | None:
+    """Seconds of the uptime Podman reports, as in ``26h 2m 3.00s (Approximately 1.08 days)``; None for none."""
+    match = _UPTIME.match(text)
+    if match is None:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
 
 
 def listed_container(body: Json) -> ContainerInfo:

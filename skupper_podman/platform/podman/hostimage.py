@@ -13,6 +13,7 @@ import importlib.util
 import io
 import json
 import os
+import site
 import stat
 import sys
 import tarfile
@@ -51,7 +52,8 @@ _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/
 class Installation:
     """Where the running Python and our packages are: paths as the interpreter knows them, links not resolved.
 
-    ``executables`` is the interpreter and each link on the way to the real one; ``links`` are the top directories of
+    ``executables`` is the interpreter and each link on the way to the real one; ``scripts`` are the directories of its
+    console scripts; ``roots`` those our packages are imported from; ``links`` are the top directories of
     the host that are links (``bin`` -> ``usr/bin``), ``directories`` those that are real.
     """
 
@@ -59,14 +61,10 @@ class Installation:
     base_prefix: Path
     executable: Path
     executables: tuple[Path, ...]
+    scripts: tuple[Path, ...]
     roots: tuple[Path, ...]
     links: tuple[tuple[str, str], ...]
     directories: tuple[str, ...]
-
-    @property
-    def scripts(self) -> Path:
-        """Where the console scripts of this installation are."""
-        return self.executable.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,7 @@ def installation() -> Installation:
         base_prefix=Path(sys.base_prefix),
         executable=executable,
         executables=_chain(executable),
+        scripts=_scripts(executable),
         roots=_roots(_NEEDED),
         links=tuple((name, str(path.readlink()).lstrip("/")) for name, path in tops if path.is_symlink()),
         directories=tuple(str(path) for _, path in tops if path.is_dir() and not path.is_symlink()),
@@ -100,6 +99,13 @@ def _chain(executable: Path) -> tuple[Path, ...]:
         found.append(Path(os.path.normpath(found[-1].parent / found[-1].readlink())))
     real = executable.resolve()
     return (*found, real) if real not in found else tuple(found)
+
+
+def _scripts(executable: Path) -> tuple[Path, ...]:
+    """Beside the interpreter, and in the user's own directory if they were installed there."""
+    user_base = site.getuserbase() if site.ENABLE_USER_SITE else ""
+    places = [executable.parent, *([Path(user_base) / "bin"] if user_base else [])]
+    return tuple(place for place in places if place == executable.parent or (place / "skmanage").exists())
 
 
 def _roots(modules: Iterable[str]) -> tuple[Path, ...]:
@@ -122,6 +128,7 @@ def host_mounts(of: Installation | None = None, exists: Callable[[Path], bool] =
         of.prefix,
         of.base_prefix,
         *(path.parent.parent for path in of.executables),
+        *of.scripts,
         *of.roots,
     ]
     wanted = [path for path in dict.fromkeys(places) if path != Path("/") and exists(path)]
@@ -143,7 +150,7 @@ def _through(path: Path, reached: dict[str, str]) -> Path:
 def container_path(of: Installation | None = None) -> str:
     """``PATH`` in a container on the host image: our commands (skmanage, skstat, skrouterd) first."""
     of = of or installation()
-    return ":".join(dict.fromkeys((str(of.scripts), *_SYSTEM_PATH)))
+    return ":".join(dict.fromkeys((*map(str, of.scripts), *_SYSTEM_PATH)))
 
 
 def python_path(of: Installation | None = None) -> str:

@@ -19,7 +19,13 @@ from skupper_podman.errors import PlatformError, SkupperError
 from skupper_podman.files import read_bytes
 from skupper_podman.model.site import RouterKind
 from skupper_podman.platform.podman.api import PodmanApi
-from skupper_podman.platform.podman.hostimage import container_path, ensure_host_image, host_mounts, python_command
+from skupper_podman.platform.podman.hostimage import (
+    container_path,
+    ensure_host_image,
+    host_image,
+    host_mounts,
+    python_command,
+)
 
 ROUTER_IMAGE = "skupper-router:2.7.6"
 REGISTRY = "quay.io/skupper"
@@ -54,13 +60,13 @@ def router_image(
 ) -> RouterImage:
     """Choose, and make present, the image of the router. ``timeout`` in seconds limits a pull.
 
-    Without ``pull`` nothing is downloaded (for ``--dry-run``): an image that could be pulled is named all the same.
+    Without ``pull`` nothing is downloaded or made (for ``--dry-run``): an image that could be had is only named.
 
     Raises:
         PlatformError: ``kind`` is ``image`` and it is neither here nor to be had, or the host image cannot be made.
     """
     if kind == "embedded":
-        return RouterImage("embedded", ensure_host_image(api), "the embedded router was asked for")
+        return RouterImage("embedded", _host_image(api, pull), "the embedded router was asked for")
     reference = router_reference(env)
     if api.image(reference) is not None:
         return RouterImage("image", reference, f"{reference} is in local storage")
@@ -76,7 +82,11 @@ def router_image(
                 error.message, f"{error.hint}; or take the embedded router: --router embedded"
             ) from error
         reason = f"{reference} is not in local storage and cannot be pulled: {error.message}"
-        return RouterImage("embedded", ensure_host_image(api), reason)
+        return RouterImage("embedded", _host_image(api, pull), reason)
+
+
+def _host_image(api: PodmanApi, make: bool) -> str:
+    return ensure_host_image(api) if make else host_image().name
 
 
 def _reach(reference: str, env: Mapping[str, str]) -> None:
