@@ -19,11 +19,16 @@ from skupper_podman.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class SiteRequest:
-    """``skupper init`` before defaults are known: empty values mean "choose for me"."""
+    """``skupper init`` before defaults are known: empty values mean "choose for me".
+
+    ``timeout`` in seconds limits a pull, and the wait until the site works. With ``dry_run`` the plan is only to be
+    shown, and nothing may be downloaded to make it.
+    """
 
     spec: SiteSpec
     endpoint: str = ""
     timeout: float = 120.0
+    dry_run: bool = False
 
 
 class Platform(Protocol):
@@ -65,6 +70,25 @@ class Platform(Protocol):
 
     def create_token(self, name: str, ingress_host: str) -> bytes:
         """Issue a token: the bytes of the YAML file to write (secret)."""
+        ...
+
+    def identity(self) -> tuple[str, str]:
+        """Name and id of the site, without a probe.
+
+        Raises:
+            NotEnabledError: there is none.
+        """
+        ...
+
+    def services(self) -> tuple[Service, ...]:
+        """The services defined at this site, without a probe."""
+        ...
+
+    def site_certificate(self) -> tuple[bytes, bytes]:
+        """The certificate that the site shows to those who link to it, and that of its authority, as PEM.
+
+        Both are empty where the site accepts no links.
+        """
         ...
 
     def site_status(self) -> SiteStatus:
