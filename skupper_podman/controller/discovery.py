@@ -18,9 +18,35 @@ from skupper_podman.routerd.codec import CodecError, Described, Symbol, UInt, UL
 
 MANAGEMENT: Final = "$management"
 _MOST: Final = 2000
+_FIRST: Final = 1.0
+_LONGEST: Final = 30.0
 #: A key of the address table: mobile class, then the command address of a source.
 _KEY: Final = re.compile(r"Msfe\.(?P<id>[^/]{1,200})")
 _ROUTER_ID: Final = re.compile(r".{1,20}:0")
+
+
+class Pace:
+    """When to ask: soon after the network changed, ever more rarely while it does not. Times in seconds."""
+
+    def __init__(self) -> None:
+        self._seen: object = None
+        self._due = 0.0
+        self._pause = _FIRST
+
+    def reset(self) -> None:
+        """A new connection: ask at once."""
+        self._due, self._pause = 0.0, _FIRST
+
+    def due(self, now: float, shape: object) -> bool:
+        """Whether to ask now; ``shape`` is anything that differs when the network changed."""
+        if shape != self._seen:
+            self._seen, self._pause = shape, _FIRST
+            self._due = min(self._due, now + _FIRST)
+        if now < self._due:
+            return False
+        self._due = now + self._pause
+        self._pause = min(self._pause * 2, _LONGEST)
+        return True
 
 
 def request(reply_to: str) -> bytes:

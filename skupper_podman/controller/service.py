@@ -22,6 +22,7 @@ from skupper_podman.controller.source import SiteIdentity, SiteSource
 from skupper_podman.controller.statusfile import Debounce, StatusFile
 from skupper_podman.controller.targets import ServicesFile
 from skupper_podman.model import flow
+from skupper_podman.model.flow import RecordType
 from skupper_podman.routerd.flowlog import wire
 
 TICK: Final = 0.1
@@ -56,6 +57,7 @@ class Controller:
         self._revision = -1
         self._refused = 0
         self._turn_due = False
+        self._pace = discovery.Pace()
         self._health = HealthServer(settings.health_host, settings.health_port, self.health)
         self._has_health = settings.health_port > 0
 
@@ -96,7 +98,7 @@ class Controller:
         now = time.monotonic()
         self._source.connected(now)
         self._collector.connected(now)
-        self._bus.request(discovery.MANAGEMENT, discovery.request)
+        self._pace.reset()
         self._schedule()
 
     def disconnected(self) -> None:
@@ -146,6 +148,8 @@ class Controller:
                 self._bus.send(message.address, message.octets, settled=message.settled)
             for source in self._collector.take_flushes(now):
                 self._bus.send(flow.direct_address(source), wire.flush(source), settled=False)
+            if self._pace.due(now, self._collector.store.count(RecordType.LINK)):
+                self._bus.request(discovery.MANAGEMENT, discovery.request)
         if self._collector.revision != self._revision:
             self._revision = self._collector.revision
             self._debounce.change(now)

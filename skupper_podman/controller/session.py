@@ -149,7 +149,15 @@ class Session(asyncio.Protocol):
         self._process()
 
     def request(self, address: str, compose: Callable[[str], bytes]) -> None:
-        """Send one request; ``compose`` is given the reply address. ``received`` is told the answer by ``address``."""
+        """Send one request; ``compose`` is given the reply address. ``received`` is told the answer by ``address``.
+
+        An unanswered earlier request is given up.
+        """
+        if not self._is_open:
+            return
+        for earlier in self._requests.values():
+            earlier.receiver.link.close()
+        self._requests.clear()
         link = self._session.receiver(self._link_name("q"))
         link.source.dynamic = True
         link.flow(1)

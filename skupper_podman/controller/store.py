@@ -143,6 +143,10 @@ class RecordStore:
         """All live records of a type."""
         return (self._held[identity].record for identity in self._index.get(_type_key(record_type)))
 
+    def count(self, record_type: RecordType) -> int:
+        """How many records of a type are live."""
+        return self._index.count(_type_key(record_type))
+
     def apply(self, record: Record, now: float) -> None:
         """Take a record or delta as received: create, update or end. What cannot apply is ignored."""
         if record.type not in _KEPT:

@@ -45,3 +45,14 @@ def test_any_other_answer_means_nothing() -> None:
 @given(st.binary(max_size=100))
 def test_any_octets_are_read(octets: bytes) -> None:
     discovery.sources(octets)
+
+
+def test_pace_is_quick_after_changes_and_slow_otherwise() -> None:
+    pace = discovery.Pace()
+    asked = [now for now in range(200) if pace.due(float(now), "one link")]
+    assert asked == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181]
+    assert not pace.due(200.0, "two links")
+    assert pace.due(201.0, "two links")
+    assert not pace.due(201.5, "two links")
+    pace.reset()
+    assert pace.due(201.6, "two links")
