@@ -1,0 +1,147 @@
+"""Configured entities: made from validated attributes, whether they come from the file or from CREATE.
+
+What always holds: an entity is registered exactly while it is in force; deleting one leaves established
+TCP connections alone unless the router's `dropTcpConnections` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from skupper_podman.routerd.adaptors.tcp_connector import TcpConnector
+from skupper_podman.routerd.adaptors.tcp_listener import TcpListener
+from skupper_podman.routerd.amqp.connector import AmqpConnector
+from skupper_podman.routerd.amqp.listener import AmqpListener
+from skupper_podman.routerd.amqp.security import SslProfile, TlsError
+from skupper_podman.routerd.core.address import Rule, Treatment
+from skupper_podman.routerd.health import HttpListener
+from skupper_podman.routerd.management.provider import BAD_REQUEST, NOT_IMPLEMENTED, ManagementError
+
+if TYPE_CHECKING:
+    from skupper_podman.routerd.router import Router
+
+Attributes = dict[str, Any]
+
+
+class Entities:
+    """What has been configured, by type; creates and deletes."""
+
+    def __init__(self, router: Router) -> None:
+        self.router = router
+        self.listeners: list[AmqpListener | HttpListener] = []
+        self.connectors: list[AmqpConnector] = []
+        self.tcp_listeners: list[TcpListener] = []
+        self.tcp_connectors: list[TcpConnector] = []
+        self.rules: list[tuple[Attributes, Rule]] = []
+        self.passive: dict[str, list[Attributes]] = {}
+        self._rule_number = 0
+        self._makers: dict[str, Callable[[Attributes], None]] = {
+            "sslProfile": self.create_ssl_profile,
+            "listener": self.create_listener,
+            "connector": self.create_connector,
+            "tcpListener": self.create_tcp_listener,
+            "tcpConnector": self.create_tcp_connector,
+            "router.config.address": self.create_address,
+            "log": self.set_log,
+        }
+
+    def create(self, kind: str, attributes: Attributes) -> Attributes:
+        """Create an entity of a type by its short name; gives its attributes. Raises `ManagementError`."""
+        maker = self._makers.get(kind)
+        if maker is not None:
+            try:
+                maker(attributes)
+            except (TlsError, ValueError, OSError) as error:
+                raise ManagementError(BAD_REQUEST, str(error)) from None
+        elif kind in ("policy", "vhost", "vhostUserGroupSettings", "router"):
+            self.passive.setdefault(kind, []).append(attributes)
+        else:
+            raise ManagementError(NOT_IMPLEMENTED, f"This router does not support entities of type {kind}")
+        return attributes
+
+    def create_ssl_profile(self, attributes: Attributes) -> None:
+        """Remember the files; they are read when a connection needs them."""
+        profile = SslProfile(attributes)
+        profile.stamps()
+        self.router.profiles[profile.name] = profile
+
+    def create_listener(self, attributes: Attributes) -> None:
+        """Listen for AMQP, or for HTTP when the entity says so."""
+        self._check_profile(attributes)
+        made = HttpListener if attributes.get("http") or attributes.get("httpRootDir") else AmqpListener
+        self.listeners.append(made(self.router, attributes))
+
+    def create_connector(self, attributes: Attributes) -> None:
+        """Connect to another router, for as long as the entity exists."""
+        self._check_profile(attributes)
+        self.connectors.append(AmqpConnector(self.router, attributes))
+
+    def create_tcp_listener(self, attributes: Attributes) -> None:
+        """Serve clients of an address while it is reachable."""
+        self.tcp_listeners.append(TcpListener(self.router, attributes))
+
+    def create_tcp_connector(self, attributes: Attributes) -> None:
+        """Serve an address with a TCP server."""
+        self.tcp_connectors.append(TcpConnector(self.router, attributes))
+
+    def create_address(self, attributes: Attributes) -> None:
+        """Configure how messages to some addresses are distributed."""
+        rule = Rule(
+            Treatment[str(attributes.get("distribution") or "balanced").upper()],
+            attributes.get("prefix"),
+            attributes.get("pattern"),
+            attributes.get("priority"),
+        )
+        self.router.add_rule(rule)
+        self._rule_number += 1
+        attributes["identity"] = str(self._rule_number)
+        attributes.setdefault("name", attributes["identity"])
+        self.rules.append((attributes, rule))
+
+    def set_log(self, attributes: Attributes) -> None:
+        """Apply the settings of one log module."""
+        self.router.log.configure(str(attributes["module"]), attributes)
+
+    def delete(self, kind: str, entity: Mapping[str, Any]) -> None:
+        """Delete an entity of a type by its short name."""
+        identity = entity.get("identity")
+        drop = bool(self.router.attributes.get("dropTcpConnections"))
+        if kind == "sslProfile":
+            self.router.profiles.pop(str(entity.get("name")), None)
+        elif kind == "router.config.address":
+            for attributes, rule in list(self.rules):
+                if attributes.get("identity") == identity:
+                    self.router.rules.remove(rule)
+                    self.rules.remove((attributes, rule))
+        elif kind in ("listener", "connector"):
+            plain: list[Any] = self.listeners if kind == "listener" else self.connectors
+            for made in _with_identity(plain, identity):
+                plain.remove(made)
+                made.delete()
+        elif kind in ("tcpListener", "tcpConnector"):
+            tcp: list[Any] = self.tcp_listeners if kind == "tcpListener" else self.tcp_connectors
+            for made in _with_identity(tcp, identity):
+                tcp.remove(made)
+                made.delete(drop=drop)
+        else:
+            kept = self.passive.get(kind, [])
+            kept[:] = [attributes for attributes in kept if attributes.get("identity") != identity]
+
+    def close(self) -> None:
+        """Stop listening and connecting."""
+        plain: list[Any] = [*self.listeners, *self.connectors]
+        for made in plain:
+            made.delete()
+        bridges: list[Any] = [*self.tcp_listeners, *self.tcp_connectors]
+        for bridge in bridges:
+            bridge.delete(drop=True)
+
+    def _check_profile(self, attributes: Attributes) -> None:
+        name = attributes.get("sslProfile")
+        if name:
+            self.router.profile(str(name))
+
+
+def _with_identity(made: Iterable[Any], identity: object) -> list[Any]:
+    return [item for item in made if item.attributes.get("identity") == identity]
