@@ -98,7 +98,7 @@ def _undo(begun: list[Step]) -> list[str]:
 def _raise_with(error: BaseException, leftovers: list[str]) -> None:
     note = "; ".join(leftovers)
     if isinstance(error, KeyboardInterrupt):
-        raise InterruptedByUser("interrupted; everything begun was undone" if not note else f"interrupted; {note}") from None
+        raise InterruptedByUser(f"interrupted; {note or 'everything begun was undone'}") from None
     if note and isinstance(error, SkupperError):
         error.hint = f"{error.hint}; {note}" if error.hint else note
     elif note:
@@ -147,7 +147,10 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turn SIGINT and SIGTERM into one KeyboardInterrupt; handlers are restored on leaving. A no-op off the main thread."""
+    """Turn SIGINT and SIGTERM into one KeyboardInterrupt; handlers are restored on leaving.
+
+    A no-op off the main thread, where no signal arrives.
+    """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt

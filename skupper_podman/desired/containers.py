@@ -53,7 +53,7 @@ def router_container(spec: SiteSpec, runtime: Runtime) -> Container:
         network=spec.network,
         aliases=(names.ROUTER, names.LOCAL_HOST),
         mounts=(*_router_volumes(spec), *runtime.router_mounts),
-        ports=_ingress_ports(spec),
+        ports=ingress_ports(spec),
         selinux_disabled=runtime.kind == "embedded",
     )
 
@@ -122,13 +122,16 @@ def _router_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
         Mount(names.INTERNAL, names.CONFIG_PATH),
         Mount(names.ROUTER_CERTS, names.CERTIFICATES_PATH),
         Mount(names.LOCAL_SERVER, f"{names.CERTIFICATES_PATH}/skupper-amqps"),
+        # 1.9 forgets this one, so that its router's profile of that name points at nothing.
+        Mount(names.SERVICE_CLIENT, f"{names.CERTIFICATES_PATH}/{names.SERVICE_CLIENT}"),
     ]
     if spec.router_mode != "edge":
         mounts.append(Mount(names.SITE_SERVER, f"{names.CERTIFICATES_PATH}/skupper-internal"))
     return tuple(mounts)
 
 
-def _ingress_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:
+def ingress_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:
+    """The ports other sites connect to, as published on the host."""
     if spec.ingress == "none":
         return ()
     pairs = ((INTER_ROUTER_PORT, spec.inter_router_port), (EDGE_PORT, spec.edge_port))

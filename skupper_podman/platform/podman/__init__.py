@@ -1,1 +1,1 @@
-"""TODO."""
+"""Sites on Podman: everything of this platform, behind :class:`skupper_podman.platform.podman.site.PodmanPlatform`."""

@@ -1,0 +1,120 @@
+"""Everything the podman platform takes from its surroundings, as one value: user, environment, directories, clock, API.
+
+What always holds: no other module of the platform reads the environment, the clock or the user; changing a site is
+possible only while its lock is held, and the lock goes away with the process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pwd
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skupper_podman.errors import NotEnabledError
+from skupper_podman.files import make_directories, read_bytes
+from skupper_podman.locks import locked
+from skupper_podman.paths import Paths, paths_for
+from skupper_podman.platform.podman import endpoint as endpoints
+from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.observe import Observation, observe
+
+LOCK_TIMEOUT = 60.0
+LOCK_NAME = "skupper-podman.lock"
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass(slots=True)
+class Context:
+    """The surroundings of one command. ``endpoint`` overrides where the Podman API is."""
+
+    env: Mapping[str, str]
+    uid: int
+    user: str
+    paths: Paths
+    endpoint: str = ""
+    now: Callable[[], datetime.datetime] = _now
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _api: PodmanApi | None = None
+    _held: ExitStack = field(default_factory=ExitStack)
+    _locked: bool = False
+
+    def resolved_endpoint(self) -> endpoints.Endpoint:
+        """Which API is used, and whose word that was.
+
+        Raises:
+            EndpointError: what was chosen is no endpoint. InvalidError: ``podman.yaml`` is malformed.
+        """
+        stored = endpoints.parse_document(read_bytes(self.paths.endpoint_file))
+        return endpoints.resolve(self.endpoint, stored, self.env, self.paths.default_socket)
+
+    @property
+    def api(self) -> PodmanApi:
+        """The Podman service; nothing is sent before it is asked something. Raises as :meth:`resolved_endpoint`."""
+        if self._api is None:
+            self._api = PodmanApi(self.resolved_endpoint().url, uid=self.uid)
+            self._held.callback(self._api.close)
+        return self._api
+
+    def lock(self) -> None:
+        """Keep other commands from changing the site until this one is closed or its process ends.
+
+        Raises:
+            ConflictError: another one is still at work after a minute.
+        """
+        if self._locked:
+            return
+        path = self.paths.runtime_dir / LOCK_NAME
+        if not os.access(path.parent, os.W_OK):
+            path = self.paths.lock_file
+            make_directories(path.parent)
+        self._held.enter_context(locked(path, timeout=LOCK_TIMEOUT))
+        self._locked = True
+
+    def close(self) -> None:
+        """Release the lock and the connections."""
+        self._held.close()
+        self._api = None
+        self._locked = False
+
+    def site(self, inspect: tuple[str, ...] = ()) -> Observation:
+        """The site as it is; containers named in ``inspect`` in detail.
+
+        Raises:
+            NotEnabledError: there is none.
+        """
+        found = observe(self.api, inspect)
+        if found.spec is None:
+            raise not_enabled(self.user, found.leftovers)
+        return found
+
+
+def not_enabled(user: str, leftovers: bool = False) -> NotEnabledError:
+    """The error for a command that needs a site."""
+    message = f"Skupper is not enabled for user '{user}'"
+    if not leftovers:
+        return NotEnabledError(message, "to create a site: skupper init")
+    return NotEnabledError(
+        f"{message}: there are podman resources missing or left from an earlier installation",
+        "to clean them up: skupper delete",
+    )
+
+
+def real_context(env: Mapping[str, str] | None = None, endpoint: str = "") -> Context:
+    """The context of this process; ``env`` replaces its environment."""
+    environment = os.environ if env is None else env
+    uid = os.getuid()
+    try:
+        entry = pwd.getpwuid(uid)
+        user, home = entry.pw_name, entry.pw_dir
+    except KeyError:
+        user, home = environment.get("USER") or str(uid), "/"
+    return Context(environment, uid, "".join(user.split()), paths_for(uid, environment, Path(home)), endpoint)

@@ -1,0 +1,238 @@
+"""The plan of ``init``: create a site, complete one that is half-broken, or find that there is nothing to do.
+
+What always holds: an existing site keeps its id, name, links and services; everything that can be known to be in the
+way is reported before the first change; the last step succeeds only if the site works.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from skupper_podman import certs
+from skupper_podman.desired import names
+from skupper_podman.desired.containers import Runtime, ingress_ports
+from skupper_podman.desired.diff import Change, diff
+from skupper_podman.desired.resources import Authority, Container, Credential
+from skupper_podman.desired.site import SiteState, site_resources
+from skupper_podman.errors import ConflictError, InvalidError, PreflightError, SkupperError, UsageError
+from skupper_podman.files import read_bytes
+from skupper_podman.model.site import SiteSpec, check_site_name
+from skupper_podman.plan import Plan, Step
+from skupper_podman.platform import SiteRequest
+from skupper_podman.platform.podman import defaults, endpoint, hostimage, preflight
+from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.host import LocalHost
+from skupper_podman.platform.podman.hostfile import writing
+from skupper_podman.platform.podman.images import RouterImage, router_image
+from skupper_podman.platform.podman.observe import Observation, is_site_volume, observe
+from skupper_podman.platform.podman.options import check_same
+from skupper_podman.platform.podman.ready import wait_until_ready
+from skupper_podman.platform.podman.steps import Steps, with_keys
+
+
+def plan_init(context: Context, request: SiteRequest) -> Plan:
+    """Plan the site; see :meth:`skupper_podman.platform.Platform.plan_init`."""
+    if request.endpoint:
+        context.endpoint = request.endpoint
+    _check_request(request.spec)
+    context.lock()
+    podman = preflight.look(context.api)
+    if isinstance(podman, SkupperError):
+        raise _blocked(context, _completed(request.spec, context.user), podman)
+    site = observe(context.api, None, certificates=True)
+    if site.spec is None and site.leftovers:
+        raise _left_over(site)
+    existed = site.spec is not None
+    if site.spec is not None:
+        check_same(request.spec, site.spec)
+    spec = site.spec or _completed(request.spec, context.user)
+    choice = _chosen_image(context, request, spec, site)
+    spec = replace(spec, router=choice.kind)
+    state = SiteState(spec, _runtime(choice), site.links, site.services, site.configs, site.document)
+    changes = diff((), site_resources(state), site.present)
+    if changes:
+        _check_host(context, spec, podman, choice.kind == "embedded")
+    return _plan(context, request, site, _Wanted(spec, choice, changes, existed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What was decided: the complete site, its router, and the changes that lead there."""
+
+    spec: SiteSpec
+    choice: RouterImage
+    changes: tuple[Change, ...]
+    existed: bool
+
+
+def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wanted) -> Plan:
+    spec = wanted.spec
+    keys = certs.KeyPool(_keys_needed(wanted.changes))
+    steps: list[Step] = []
+    if wanted.changes or not wanted.existed:
+        steps += _endpoint_steps(context)
+        steps += _image_steps(context, wanted)
+        steps += Steps(context.api, site.trees, site.present, keys, context.now).make(wanted.changes)
+    if any(isinstance(change.resource, Container) for change in wanted.changes):
+        steps.append(_waiting(context, site, spec, request.timeout))
+    facts: dict[str, object] = {
+        "name": spec.name,
+        "id": spec.site_id,
+        "existed": wanted.existed,
+        "network": spec.network,
+        "ingressHosts": spec.ingress_hosts,
+        "router": wanted.choice.kind,
+        "routerImage": wanted.choice.image,
+        "notes": _notes(request, wanted),
+        "warnings": list(site.damage),
+    }
+    verb = "Repair" if wanted.existed and steps else "Create"
+    title = f"{verb} site {spec.name}" if steps else f"Site {spec.name} is complete"
+    return Plan(title, with_keys(tuple(steps), keys), facts)
+
+
+def _check_request(spec: SiteSpec) -> None:
+    if spec.name:
+        check_site_name(spec.name)
+    if spec.router_mode == "edge":
+        raise UsageError("edge mode is not yet allowed")
+    for port in (spec.inter_router_port, spec.edge_port):
+        if not 0 < port < 65536:
+            raise UsageError(f"Port {port} is outside valid range.")
+    if spec.inter_router_port == spec.edge_port:
+        raise UsageError(f"--bind-port and --bind-port-edge are both {spec.edge_port}")
+    try:
+        certs.alternative_names(spec.ingress_hosts)
+    except InvalidError as error:
+        raise UsageError(f"Bad value for --ingress-host: {error.message}") from None
+
+
+def _left_over(site: Observation) -> ConflictError:
+    found = [f"container {name}" for name in site.containers]
+    found += [f"volume {name}" for name, volume in site.volumes.items() if is_site_volume(volume)]
+    shown = ", ".join(sorted(found)[:5]) + (", ..." if len(found) > 5 else "")
+    return ConflictError(
+        f"There are podman resources missing or left from an earlier installation ({shown})",
+        "to clean them up: skupper delete",
+    )
+
+
+def _completed(asked: SiteSpec, user: str) -> SiteSpec:
+    """What is asked for, with everything that was left open decided."""
+    hosts = (asked.ingress_hosts or defaults.ingress_hosts()) if asked.ingress != "none" else ()
+    return replace(
+        asked,
+        name=asked.name or defaults.site_name(socket.gethostname(), user),
+        site_id=asked.site_id or str(uuid.uuid4()),
+        ingress_hosts=tuple(dict.fromkeys(hosts)),
+    )
+
+
+def _blocked(context: Context, spec: SiteSpec, error: SkupperError) -> SkupperError:
+    """The error with everything else that is in the way as well."""
+    try:
+        _check_host(context, spec, error, host_image=True)
+    except PreflightError as found:
+        return found
+    return error
+
+
+def _check_host(
+    context: Context, spec: SiteSpec, podman: preflight.PodmanFacts | SkupperError, host_image: bool
+) -> None:
+    """Look for all that is in the way.
+
+    Raises:
+        PreflightError: with every blocker.
+    """
+    flags = {spec.inter_router_port: "--bind-port", spec.edge_port: "--bind-port-edge"}
+    wanted = preflight.Wanted(
+        containers=names.COMPONENTS,
+        volumes=names.SITE_VOLUMES,
+        network=spec.network,
+        ports=tuple(preflight.WantedPort(port, flags.get(port.host_port, "")) for port in ingress_ports(spec)),
+        hosts=spec.ingress_hosts,
+        hosts_needed=spec.ingress != "none",
+        host_image=host_image,
+    )
+    host = LocalHost(context.uid, os.getgid(), context.user, context.paths.runtime_dir)
+    blockers = preflight.check(wanted, podman, context.resolved_endpoint(), host, context.paths.data_home)
+    if blockers:
+        raise PreflightError(blockers)
+
+
+def _chosen_image(context: Context, request: SiteRequest, spec: SiteSpec, site: Observation) -> RouterImage:
+    """Decide what the router runs on. A pull happens here, because only its outcome decides; nothing else changes."""
+    kind = spec.router
+    if kind == "embedded":
+        reason = "the site has it" if site.spec else "it was asked for"
+        return RouterImage("embedded", hostimage.host_image().name, f"the embedded router, since {reason}")
+    if site.spec is not None and names.ROUTER in site.containers:
+        router = site.containers[names.ROUTER]
+        return RouterImage("image", router.image, "the site has it")
+    choice = router_image(kind, context.api, context.env, pull=False)
+    if choice.kind == "image" and not request.dry_run and context.api.image(choice.image) is None:
+        choice = router_image(kind, context.api, context.env, timeout=request.timeout)
+    return choice
+
+
+def _runtime(choice: RouterImage) -> Runtime:
+    host = hostimage.host_image().name
+    image = host if choice.kind == "embedded" else choice.image
+    python = hostimage.python_command("")[0]
+    return Runtime(choice.kind, image, host, hostimage.host_mounts(), python)
+
+
+def _keys_needed(changes: Iterable[Change]) -> int:
+    return sum(
+        isinstance(change.resource, Authority)
+        or (isinstance(change.resource, Credential) and not change.resource.ca_only)
+        for change in changes
+        if change.action == "create"
+    )
+
+
+def _endpoint_steps(context: Context) -> list[Step]:
+    """Keep the endpoint that was chosen, so that later commands use it without being told."""
+    chosen = context.resolved_endpoint()
+    before = read_bytes(context.paths.endpoint_file)
+    if before is not None and endpoint.parse_document(before) == chosen.stored:
+        return []
+    return [writing(context.paths.endpoint_file, endpoint.render_document(chosen.stored))]
+
+
+def _image_steps(context: Context, wanted: _Wanted) -> list[Step]:
+    image = hostimage.host_image().name
+    if context.api.image(image) is not None:
+        return []
+    return [
+        Step(
+            "create",
+            f"image {image}",
+            lambda: _ignore(hostimage.ensure_host_image(context.api)),
+            lambda: context.api.remove_image(image),
+            "made of this host, nothing is downloaded",
+        )
+    ]
+
+
+def _ignore(_value: object) -> None:
+    return None
+
+
+def _waiting(context: Context, site: Observation, spec: SiteSpec, timeout: float) -> Step:
+    def do() -> None:
+        wait_until_ready(context, site.trees, spec.site_id, timeout)
+
+    return Step("check", "that the router and the controller work", do, waits=True)
+
+
+def _notes(request: SiteRequest, wanted: _Wanted) -> list[str]:
+    if request.spec.router != "auto" or wanted.existed:
+        return []
+    kind = "embedded router" if wanted.choice.kind == "embedded" else "router image"
+    return [f"the site uses the {kind}: {wanted.choice.reason}"]

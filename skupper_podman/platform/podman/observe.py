@@ -1,0 +1,310 @@
+"""What exists of a site on this host, read through Podman and from the files in its volumes.
+
+What always holds: reading changes nothing and fails only if Podman or a volume cannot be read; a file that is damaged
+counts as absent and is named in ``damage``, so that ``init`` can repair it; sites made by the Go command line of 1.9
+are read as well as our own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from skupper_podman.desired import names
+from skupper_podman.desired.diff import ContainerState, Present
+from skupper_podman.desired.resources import (
+    APPLICATION,
+    Authority,
+    Container,
+    Credential,
+    Mount,
+    Network,
+    Volume,
+    VolumeFile,
+)
+from skupper_podman.desired.services import ServicesDocument
+from skupper_podman.desired.site import SERVICE_FILE, parse_spec, site_credentials
+from skupper_podman.desired.tokens import LinkSecret, parse_link
+from skupper_podman.errors import InvalidError
+from skupper_podman.model.service import HostPorts, Service
+from skupper_podman.model.site import EDGE_PORT, INTER_ROUTER_PORT, LogLevel, SiteSpec
+from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.edits import Trees
+from skupper_podman.platform.podman.facts import ContainerInfo, VolumeInfo
+from skupper_podman.router.config import RouterConfig, RouterConfigError
+
+HOST_IMAGE_MARK = "localhost/skupper-host"
+"""How the reference of every image made of the host begins."""
+
+_LABELS = {APPLICATION[0]: APPLICATION[1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A site as found. ``spec`` is None when there is none, or too little of it to know what it was.
+
+    ``containers`` and ``volumes`` are all that carry our label; those containers that were inspected are detailed.
+    """
+
+    present: Present
+    trees: Trees
+    containers: Mapping[str, ContainerInfo] = field(default_factory=dict)
+    volumes: Mapping[str, VolumeInfo] = field(default_factory=dict)
+    spec: SiteSpec | None = None
+    links: tuple[LinkSecret, ...] = ()
+    services: tuple[Service, ...] = ()
+    configs: Mapping[str, RouterConfig] = field(default_factory=dict)
+    document: ServicesDocument = field(default_factory=ServicesDocument)
+    damage: tuple[str, ...] = ()
+
+    @property
+    def leftovers(self) -> bool:
+        """True if anything of a site is there."""
+        return bool(self.containers or any(is_site_volume(volume) for volume in self.volumes.values()))
+
+    def service(self, address: str) -> Service | None:
+        """The service of this address."""
+        return next((service for service in self.services if service.address == address), None)
+
+    def service_container(self, address: str) -> ContainerInfo | None:
+        """The container of the service of this address."""
+        return next(
+            (item for item in self.containers.values() if item.labels.get(names.ADDRESS_LABEL) == address), None
+        )
+
+
+def is_site_volume(volume: VolumeInfo) -> bool:
+    """True if the volume is one a site makes: known by its name, or a link's."""
+    if volume.labels.get(APPLICATION[0]) != APPLICATION[1]:
+        return False
+    return volume.name in names.SITE_VOLUMES or volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+
+
+def is_site_container(container: ContainerInfo) -> bool:
+    """True if the container is one a site makes: a component, or a service's."""
+    labels = container.labels
+    return labels.get(APPLICATION[0]) == APPLICATION[1] and (
+        names.COMPONENT_LABEL in labels or names.ADDRESS_LABEL in labels
+    )
+
+
+def observe(api: PodmanApi, inspect: Iterable[str] | None = (), *, certificates: bool = False) -> Observation:
+    """Look at the site. Containers named in ``inspect`` are looked at in detail, all of them if it is None.
+
+    With ``certificates`` each authority and credential is checked too, which takes a while.
+    """
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        listing = pool.submit(api.containers, _LABELS)
+        volumes = {volume.name: volume for volume in api.volumes(_LABELS)}
+        containers = {item.name: item for item in listing.result() if is_site_container(item)}
+    containers = _inspected(api, containers, inspect)
+    trees = Trees(api, {name: volume.mountpoint for name, volume in volumes.items()})
+    reader = _Reader(trees, volumes, containers)
+    reader.read()
+    spec = reader.spec()
+    network = api.network(spec.network) if spec else None
+    issued = issued_of(trees, volumes, spec, reader.services()) if spec and certificates else frozenset()
+    present = Present(
+        networks={network.name: Network(network.name, network.ipv6, network.labels)} if network else {},
+        volumes={name: Volume(name, volume.labels) for name, volume in volumes.items()},
+        files=reader.files,
+        issued=issued,
+        containers={
+            name: ContainerState(container_of(info), info.running) for name, info in containers.items() if info.detailed
+        },
+    )
+    return Observation(
+        present,
+        trees,
+        containers,
+        volumes,
+        spec,
+        reader.links(),
+        reader.services(),
+        reader.configs,
+        reader.document,
+        tuple(reader.damage),
+    )
+
+
+def _inspected(
+    api: PodmanApi, containers: Mapping[str, ContainerInfo], wanted: Iterable[str] | None
+) -> dict[str, ContainerInfo]:
+    chosen = list(containers) if wanted is None else [name for name in wanted if name in containers]
+    if not chosen:
+        return dict(containers)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        found = [info for info in pool.map(api.container, chosen) if info is not None]
+    return {**containers, **{info.name: info for info in found}}
+
+
+def container_of(info: ContainerInfo) -> Container:
+    """The container as a value that can be compared with a wanted one, and made again."""
+    network = next(iter(info.networks), "")
+    attachment = info.networks.get(network)
+    return Container(
+        name=info.name,
+        image=info.image,
+        command=info.command,
+        env=info.env,
+        labels=info.labels,
+        network=network,
+        aliases=attachment.aliases if attachment else (),
+        mounts=info.mounts,
+        ports=info.ports,
+        selinux_disabled=any(mount.source.startswith("/") for mount in info.mounts),
+        memory_bytes=info.memory_bytes,
+        cpus=info.cpus,
+    )
+
+
+def host_mounts_of(info: ContainerInfo) -> tuple[Mount, ...]:
+    """What a container sees of the host."""
+    return tuple(mount for mount in info.mounts if mount.source.startswith("/"))
+
+
+def issued_of(
+    trees: Trees, volumes: Mapping[str, VolumeInfo], spec: SiteSpec, services: Iterable[Service]
+) -> frozenset[Authority | Credential]:
+    """The authorities and credentials of the site that are there, whole, and fit each other."""
+    from skupper_podman.platform.podman import issued
+
+    tls = [
+        Credential(
+            names.ROUTER_CERTS, names.SERVICE_CA, item.address, (item.address,), names.tls_directory(item.address)
+        )
+        for item in services
+        if item.tls_credentials
+    ]
+    return issued.usable(trees, volumes.keys(), [*site_credentials(spec), *tls])
+
+
+class _Reader:
+    """Reads the files of a site; every question is answered from what :meth:`read` collected."""
+
+    def __init__(
+        self, trees: Trees, volumes: Mapping[str, VolumeInfo], containers: Mapping[str, ContainerInfo]
+    ) -> None:
+        self._trees = trees
+        self._volumes = volumes
+        self._containers = containers
+        self.files: dict[tuple[str, str], VolumeFile] = {}
+        self.configs: dict[str, RouterConfig] = {}
+        self.document = ServicesDocument()
+        self.damage: list[str] = []
+        self._placements: dict[str, HostPorts] = {}
+        self._names: dict[str, str] = {}
+
+    def read(self) -> None:
+        for name in (names.INTERNAL, names.SERVICES, names.ROUTER_CERTS, names.LOCAL_CLIENT, *self._link_volumes()):
+            if name in self._volumes:
+                for file in self._trees.files(name):
+                    self.files[name, file.path] = file
+        for (volume, path), file in self.files.items():
+            if volume == names.INTERNAL and path.rpartition("/")[2] == names.ROUTER_CONFIG_FILE:
+                self._read_config(path, file)
+            elif volume == names.INTERNAL and path.rpartition("/")[2] == SERVICE_FILE:
+                self._read_placement(path, file)
+        services = self.files.get((names.SERVICES, names.SERVICES_FILE))
+        if services is not None:
+            try:
+                self.document = ServicesDocument.parse(services.content)
+            except InvalidError as error:
+                self.damage.append(error.message)
+
+    def _link_volumes(self) -> list[str]:
+        return [
+            name for name, volume in self._volumes.items() if volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+        ]
+
+    def _read_config(self, path: str, file: VolumeFile) -> None:
+        try:
+            self.configs[path.rpartition("/")[0]] = RouterConfig.parse(file.content.decode())
+        except (RouterConfigError, UnicodeDecodeError) as error:
+            self.damage.append(f"{names.INTERNAL}:{path}: {error}")
+
+    def _read_placement(self, path: str, file: VolumeFile) -> None:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            value = json.loads(file.content)
+            address = path.rpartition("/")[0]
+            ports = tuple((int(port), int(host)) for port, host in value["hostPorts"])
+            self._placements[address] = HostPorts(str(value["hostIp"]), ports)
+            self._names[address] = str(value["container"])
+
+    def links(self) -> tuple[LinkSecret, ...]:
+        found = []
+        for name in self._link_volumes():
+            data = {path: file.content for (volume, path), file in self.files.items() if volume == name}
+            link = parse_link(name, self._volumes[name].labels, data)
+            if link is not None:
+                found.append(link if link.created else replace(link, created=_created(self._volumes[name])))
+        return tuple(found)
+
+    def services(self) -> tuple[Service, ...]:
+        by_address = {info.labels.get(names.ADDRESS_LABEL): info for info in self._containers.values()}
+        return tuple(self._placed(service, by_address.get(service.address)) for service in self.document.services())
+
+    def _placed(self, service: Service, container: ContainerInfo | None) -> Service:
+        if container is not None:
+            ports = tuple(sorted((port.container_port, port.host_port) for port in container.ports))
+            ip = container.ports[0].host_ip if container.ports else ""
+            name = container.name if container.name != service.address else ""
+            return replace(service, container_name=name, host_ports=HostPorts(ip, ports))
+        name = self._names.get(service.address, "")
+        host_ports = self._placements.get(service.address, HostPorts())
+        return replace(service, container_name="" if name == service.address else name, host_ports=host_ports)
+
+    def spec(self) -> SiteSpec | None:
+        """What the site is: as our file says, else read back from its resources as 1.9 does."""
+        config = self.configs.get("")
+        kept = self.files.get((names.INTERNAL, names.SITE_FILE))
+        spec = parse_spec(kept.content) if kept else None
+        if spec is not None and (config is None or config.site.id == spec.site_id):
+            return spec
+        name, site_id = (config.router_id, config.site.id) if config else self._identity()
+        return self._recovered(name, site_id, config) if name and site_id else None
+
+    def _identity(self) -> tuple[str, str]:
+        controller = self._containers.get(names.CONTROLLER)
+        env = controller.env if controller else {}
+        return env.get("SKUPPER_SITE_NAME", ""), env.get("SKUPPER_SITE_ID", "")
+
+    def _recovered(self, name: str, site_id: str, config: RouterConfig | None) -> SiteSpec:
+        router = self._containers.get(names.ROUTER)
+        ports = {port.container_port: port.host_port for port in router.ports} if router else {}
+        bind_ips = dict.fromkeys(port.host_ip for port in router.ports if port.host_ip) if router else {}
+        logs = config.of_type("log") if config else ()
+        embedded = router is not None and router.image.startswith(HOST_IMAGE_MARK)
+        return SiteSpec(
+            name=name,
+            site_id=site_id,
+            router_mode="edge" if config is not None and config.is_edge else "interior",
+            ingress="none" if router is not None and not ports else "external",
+            ingress_hosts=self._ingress_hosts(),
+            bind_ips=tuple(bind_ips),
+            inter_router_port=ports.get(INTER_ROUTER_PORT, INTER_ROUTER_PORT),
+            edge_port=ports.get(EDGE_PORT, EDGE_PORT),
+            network=next(iter(router.networks), "skupper") if router else "skupper",
+            router_logging=tuple(LogLevel(log.text("module"), log.text("enable")) for log in logs),
+            router="embedded" if embedded else "image",
+        )
+
+    def _ingress_hosts(self) -> tuple[str, ...]:
+        from skupper_podman import certs
+
+        file = self._trees.file(names.SITE_SERVER, "tls.crt") if names.SITE_SERVER in self._volumes else None
+        try:
+            return certs.facts(file.content).dns_names[1:] if file else ()
+        except certs.CertificateError:
+            return ()
+
+
+def _created(volume: VolumeInfo) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.fromisoformat(volume.created_at).astimezone(datetime.UTC)
+    except ValueError:
+        return None

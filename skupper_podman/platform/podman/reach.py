@@ -1,0 +1,56 @@
+"""Whether the other end of a link can be reached from here now: name, TCP, TLS, each with its own answer.
+
+What always holds: it takes no longer than its time limit and never refuses a link; a peer may be down while the link is
+made, so every answer is a warning.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from skupper_podman.errors import InvalidError
+from skupper_podman.platform.podman.claims import tls_context
+
+LIMIT: Final = 2.5
+_LATER: Final = "the link is made as soon as it can be reached"
+
+
+def reachability(host: str, port: int, data: Mapping[str, bytes], limit: float = LIMIT) -> tuple[str, ...]:
+    """Warnings about connecting to ``host``:``port`` with the certificates ``data``; none if all is well."""
+    outcome: list[str] = []
+    # A thread, because looking a name up has no time limit; a daemon, so that it never delays the exit.
+    thread = threading.Thread(target=lambda: outcome.append(_try(host, port, data, limit)), daemon=True)
+    thread.start()
+    thread.join(limit)
+    problem = outcome[0] if outcome else f"{host}:{port} did not answer within {limit:g} seconds; {_LATER}"
+    return (problem,) if problem else ()
+
+
+def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> str:
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return f"{host} cannot be resolved to an address on this host; {_LATER}"
+    try:
+        connection = socket.create_connection((host, port), limit)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"{host}:{port} ({addresses[0][4][0]}) cannot be reached from this host now: {reason}; {_LATER}"
+    with connection:
+        return _try_tls(connection, host, port, data)
+
+
+def _try_tls(connection: socket.socket, host: str, port: int, data: Mapping[str, bytes]) -> str:
+    try:
+        context = tls_context(data.get("ca.crt"))
+        with context.wrap_socket(connection, server_hostname=host):
+            return ""
+    except ssl.SSLCertVerificationError as error:
+        return f"{host}:{port} does not show the certificate of the site that issued the token: {error.verify_message}"
+    except (OSError, InvalidError):
+        # Without our certificate a router ends the handshake; what was to be seen of its own has been seen.
+        return ""

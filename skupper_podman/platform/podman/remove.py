@@ -1,0 +1,113 @@
+"""The plan of ``delete``: everything of the site, also of a half-broken one, and nothing else.
+
+What always holds: the label ``application=skupper`` alone makes nothing ours (users put it on their own things); a
+container must also be a component or a service's, a volume must be one that a site makes, a network must be the site's
+and nobody else's container on it.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from skupper_podman.desired import names
+from skupper_podman.desired.diff import Change
+from skupper_podman.desired.resources import APPLICATION, Network, Volume
+from skupper_podman.plan import Plan, Step
+from skupper_podman.platform.podman import hostimage
+from skupper_podman.platform.podman.context import Context, not_enabled
+from skupper_podman.platform.podman.facts import NetworkInfo
+from skupper_podman.platform.podman.hostfile import deleting
+from skupper_podman.platform.podman.observe import Observation, container_of, is_site_volume, observe
+from skupper_podman.platform.podman.steps import Steps
+from skupper_podman.platform.podman.supervise import removal_steps
+
+
+def plan_delete(context: Context) -> Plan:
+    """Plan to remove the site; see :meth:`skupper_podman.platform.Platform.plan_delete`."""
+    context.lock()
+    site = observe(context.api, None)
+    notes: list[str] = []
+    network = _network(context, site, notes)
+    unit = removal_steps(context)
+    if not (site.leftovers or unit or network):
+        raise not_enabled(context.user)
+    changes = _changes(site)
+    if network is not None:
+        changes.append(Change("delete", network, network))
+    steps = [*unit, *_stop_steps(context, site)]
+    steps += Steps(context.api, site.trees, site.present, now=context.now).make(changes)
+    steps += _file_steps(context)
+    steps.append(_image_step(context))
+    name = site.spec.name if site.spec else ""
+    facts = {"name": name, "notes": notes, "warnings": []}
+    return Plan(f"Delete site {name}".strip(), tuple(steps), facts)
+
+
+def _changes(site: Observation) -> list[Change]:
+    changes = []
+    for info in sorted(site.containers.values(), key=lambda item: (names.COMPONENT_LABEL in item.labels, item.name)):
+        container = container_of(info)
+        changes.append(Change("delete", container, container))
+    for volume in site.volumes.values():
+        if is_site_volume(volume):
+            found = Volume(volume.name, volume.labels)
+            changes.append(Change("delete", found, found))
+    return changes
+
+
+def _stop_steps(context: Context, site: Observation) -> list[Step]:
+    """All containers are stopped at once, since each may take ten seconds."""
+    running = [name for name, info in site.containers.items() if info.running]
+    if not running:
+        return []
+
+    def stop() -> None:
+        with ThreadPoolExecutor(max_workers=len(running)) as pool:
+            list(pool.map(context.api.stop, running))
+
+    def start() -> None:
+        for name in running:
+            context.api.start(name)
+
+    return [Step("stop", f"containers {', '.join(sorted(running))}", stop, start)]
+
+
+def _network(context: Context, site: Observation, notes: list[str]) -> Network | None:
+    """The network to remove: one that we made and that only our containers are on."""
+    candidates = [info for info in _labelled_networks(context) if site.spec is None or info.name == site.spec.network]
+    if not candidates:
+        return None
+    found = candidates[0]
+    foreign = [
+        info.name
+        for info in context.api.containers()
+        if found.name in info.networks and info.name not in site.containers
+    ]
+    if foreign:
+        notes.append(f"network {found.name} is kept, other containers are on it: {', '.join(sorted(foreign))}")
+        return None
+    return Network(found.name, found.ipv6, found.labels)
+
+
+def _labelled_networks(context: Context) -> list[NetworkInfo]:
+    ours = {APPLICATION[0]: APPLICATION[1], "app.kubernetes.io/part-of": "skupper"}
+    return [info for info in context.api.networks() if ours.items() <= info.labels.items()]
+
+
+def _file_steps(context: Context) -> list[Step]:
+    """Files outside volumes: our own, and the scripts that 1.9 made."""
+    paths = (context.paths.endpoint_file, context.paths.start_script, context.paths.stop_script)
+    return [step for path in paths if (step := deleting(path)) is not None]
+
+
+def _image_step(context: Context) -> Step:
+    removed: list[str] = []
+
+    def do() -> None:
+        removed.extend(hostimage.remove_unused_images(context.api))
+
+    def undo() -> None:
+        if removed:
+            hostimage.ensure_host_image(context.api)
+
+    return Step("delete", "images made of this host", do, undo)

@@ -1,0 +1,253 @@
+"""Plans that make, change and remove services.
+
+What always holds: a service is checked completely before the first change; a target is added to and removed from the
+running router of the service, never by a restart; other services and the site's router are not touched.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import replace
+
+from skupper_podman.desired import names
+from skupper_podman.desired.diff import diff
+from skupper_podman.desired.services import with_target, without_host
+from skupper_podman.desired.site import SiteState, service_router, site_resources
+from skupper_podman.errors import ConflictError, NotFoundError, UsageError
+from skupper_podman.model.service import PROTOCOLS, Service, Target, check_address, check_port, check_target_host
+from skupper_podman.plan import Plan, Step
+from skupper_podman.platform.podman import live
+from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.observe import Observation
+from skupper_podman.platform.podman.state import state_of
+from skupper_podman.platform.podman.steps import Steps
+from skupper_podman.router.config import Entity
+from skupper_podman.router.documents import target_connectors
+
+HOST_NAME = "host.containers.internal"
+"""What Podman calls the host inside containers."""
+
+_LABELS_KEPT = ("application", names.ADDRESS_LABEL, names.COMPONENT_LABEL, names.TYPE_LABEL, names.METADATA_LABEL)
+
+
+def plan_service_create(context: Context, service: Service) -> Plan:
+    """Plan a new service; see :meth:`skupper_podman.platform.Platform.plan_service_create`."""
+    context.lock()
+    site = context.site((names.ROUTER,))
+    check_service(service)
+    if site.service(service.address) is not None:
+        raise ConflictError(f"Service {service.address} already defined", "to see it: skupper service status")
+    notes: list[str] = []
+    service = replace(
+        service,
+        tls_credentials=names.tls_directory(service.address) if service.tls_credentials else "",
+        targets=tuple(_seen_from_container(target, notes) for target in service.targets),
+    )
+    _check_free(context, service)
+    before = state_of(site)
+    steps = _steps(context, site, before, before.with_service(service))
+    facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": []}
+    return Plan(f"Create service {service.address}", steps, facts)
+
+
+def plan_service_delete(context: Context, address: str) -> Plan:
+    """Plan to remove a service; see :meth:`skupper_podman.platform.Platform.plan_service_delete`."""
+    context.lock()
+    site = _site_with(context, address)
+    return _deletion(context, site, _service(site, address))
+
+
+def plan_bind(context: Context, address: str, target: Target) -> Plan:
+    """Plan to add a target; see :meth:`skupper_podman.platform.Platform.plan_bind`."""
+    context.lock()
+    site = _site_with(context, address)
+    service = _service(site, address)
+    notes: list[str] = []
+    target = _seen_from_container(_checked(target, service), notes)
+    facts: dict[str, object] = {"address": address, "notes": notes}
+    if target in service.targets:
+        return Plan(f"{target.host} is a target of {address} already", (), facts)
+    same_host = next((item for item in service.targets if item.host == target.host), None)
+    before = state_of(site)
+    changed = without_host(service, target.host) if same_host else service
+    changed = with_target(changed, target)
+    steps = list(_steps(context, site, before, before.with_service(changed)))
+    steps += _live_steps(context, site, service, changed)
+    facts["warnings"] = _not_running(site, address)
+    return Plan(f"Add target {target.host} to service {address}", tuple(steps), facts)
+
+
+def plan_unbind(context: Context, address: str, host: str, *, delete_if_last: bool) -> Plan:
+    """Plan to remove a target; see :meth:`skupper_podman.platform.Platform.plan_unbind`."""
+    context.lock()
+    site = _site_with(context, address)
+    service = _service(site, address)
+    notes: list[str] = []
+    known = {target.host for target in service.targets}
+    name = host if host in known else _seen_from_container(Target(host, ()), notes).host
+    changed = without_host(service, name)
+    if changed == service:
+        raise NotFoundError(
+            f"Could not find target {host} for service interface {address}",
+            f"its targets are: {', '.join(sorted(known)) or 'none'}",
+        )
+    if delete_if_last and not changed.targets:
+        return _deletion(context, site, service, notes)
+    before = state_of(site)
+    steps = list(_steps(context, site, before, before.with_service(changed)))
+    steps += _live_steps(context, site, service, changed)
+    facts = {"address": address, "deleted": False, "notes": notes, "warnings": _not_running(site, address)}
+    return Plan(f"Remove target {name} from service {address}", tuple(steps), facts)
+
+
+def check_service(service: Service) -> None:
+    """Check what 1.9 checks before it makes a service.
+
+    Raises:
+        UsageError: the first thing that is wrong.
+    """
+    check_address(service.address)
+    if not service.ports:
+        raise UsageError("Name and port(s) must be specified")
+    for port in service.ports:
+        check_port(port)
+    if len(set(service.ports)) != len(service.ports):
+        raise UsageError(f"a port is given twice: {', '.join(map(str, service.ports))}")
+    if service.protocol not in PROTOCOLS:
+        raise UsageError(f"{service.protocol} is not a valid mapping. Choose 'tcp', 'http' or 'http2'.")
+    if service.aggregate and service.event_channel:
+        raise UsageError("Only one of aggregate and event-channel can be specified for a given service.")
+    if service.aggregate and service.aggregate not in ("json", "multipart"):
+        raise UsageError(f"{service.aggregate} is not a valid aggregation strategy. Choose 'json' or 'multipart'.")
+    if service.protocol != "http" and (service.aggregate or service.event_channel):
+        option = "aggregate" if service.aggregate else "event-channel"
+        raise UsageError(f"The {option} option is currently only valid for http")
+    reserved = sorted(set(service.labels) & set(_LABELS_KEPT))
+    if reserved:
+        raise UsageError(f"label {reserved[0]} is reserved for Skupper")
+    for target in service.targets:
+        _checked(target, service)
+    for port, _ in service.host_ports.ports:
+        if port not in service.ports:
+            raise UsageError(f"service does not specify mapped port {port}")
+
+
+def _checked(target: Target, service: Service) -> Target:
+    check_target_host(target.host)
+    for port, target_port in target.ports:
+        if port not in service.ports:
+            raise UsageError(f"source port not defined in service: {port}")
+        if not 0 < target_port < 65536:
+            raise UsageError(f"Bad target port number. Target: {target.host}  Port: {target_port}")
+    return replace(target, ports=tuple(sorted(target.ports)))
+
+
+def _seen_from_container(target: Target, notes: list[str]) -> Target:
+    """The target as a container sees it: what is the host itself to the user has another name there."""
+    if target.host.rstrip(".").lower() not in ("localhost", "localhost.localdomain") and not _is_loopback(target.host):
+        return target
+    notes.append(
+        f"{target.host} is this host: containers reach it as {HOST_NAME}, "
+        "so the server must listen on all addresses, not only on loopback"
+    )
+    return replace(target, host=HOST_NAME)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_free(context: Context, service: Service) -> None:
+    """Refuse a service whose container name or host ports are taken.
+
+    Raises:
+        ConflictError: by whom is said where it is known.
+    """
+    if context.api.container(service.container) is not None:
+        raise ConflictError(
+            f"a container named {service.container} already exists",
+            "choose another name for the service's container with --container-name",
+        )
+    for _, port in service.host_ports.ports:
+        if not _port_is_free(service.host_ports.ip, port):
+            raise ConflictError(f"ingress port {port} is already in use", f"see by whom: ss -ltnp 'sport = :{port}'")
+
+
+def _port_is_free(ip: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ip, port))
+            probe.listen(1)
+        except PermissionError:
+            return True  # a privileged port: Podman may or may not be allowed, and says so itself
+        except OSError:
+            return False
+    return True
+
+
+def _site_with(context: Context, address: str) -> Observation:
+    """The site with its router's container and those that may be the service's in detail."""
+    site = context.site((names.ROUTER,))
+    container = site.service_container(address)
+    return context.site((names.ROUTER, container.name)) if container else site
+
+
+def _service(site: Observation, address: str) -> Service:
+    service = site.service(address)
+    if service is None or service.origin:
+        raise NotFoundError(f"Service {address} not defined", "to see the services: skupper service status")
+    return service
+
+
+def _deletion(context: Context, site: Observation, service: Service, notes: Iterable[str] = ()) -> Plan:
+    container = context.api.container(service.container)
+    if container is not None and container.labels.get(names.ADDRESS_LABEL) != service.address:
+        raise ConflictError(
+            f"container {service.container} is not managed by Skupper",
+            f"rename it: podman rename {service.container} NEW",
+        )
+    before = state_of(site)
+    steps = _steps(context, site, before, before.without_service(service.address))
+    facts = {"address": service.address, "deleted": True, "notes": list(notes), "warnings": []}
+    return Plan(f"Delete service {service.address}", steps, facts)
+
+
+def _steps(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:
+    changes = diff(site_resources(before), site_resources(after), site.present)
+    return Steps(context.api, site.trees, site.present, now=context.now).make(changes)
+
+
+def _live_steps(context: Context, site: Observation, old: Service, new: Service) -> list[Step]:
+    """Steps that turn the running router of a service from the targets of ``old`` to those of ``new``."""
+    container = site.service_container(old.address)
+    if container is None or not container.running or site.spec is None:
+        return []
+    router = service_router(site.spec, old)
+
+    def connectors(service: Service) -> dict[str, Entity]:
+        found = (target_connectors(router, target.host, dict(target.ports)) for target in service.targets)
+        return {entity.text("name"): entity for group in found for entity in group}
+
+    before, after = connectors(old), connectors(new)
+    gone = [entity for name, entity in before.items() if name not in after]
+    added = [entity for name, entity in after.items() if name not in before]
+    steps = []
+    if gone:
+        steps.append(live.removing(context.api, container.name, gone, f"removal of targets from {container.name}"))
+    if added:
+        steps.append(live.adding(context.api, container.name, added, f"addition of targets to {container.name}"))
+    return steps
+
+
+def _not_running(site: Observation, address: str) -> list[str]:
+    container = site.service_container(address)
+    if container is not None and container.running:
+        return []
+    return [f"the container of service {address} does not run; the change takes effect when it starts (skupper init)"]

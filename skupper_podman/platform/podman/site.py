@@ -1,0 +1,94 @@
+"""The podman platform: one object behind the Platform protocol, each method kept in its own module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from skupper_podman.model.link import IncomingLink, LinkStatus, Token
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.service import Service, Target
+from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
+from skupper_podman.plan import Plan
+from skupper_podman.platform import SiteRequest
+from skupper_podman.platform.podman import init, links, remove, services, status, tokens
+from skupper_podman.platform.podman.context import Context, real_context
+
+
+class PodmanPlatform:
+    """The site of one user on this host. See :class:`skupper_podman.platform.Platform` for what the methods do.
+
+    A method that plans a change takes the site's lock; it is held until :meth:`close` or the end of the process, so
+    that what was planned is what is applied.
+    """
+
+    name = "podman"
+
+    def __init__(
+        self, endpoint: str = "", env: Mapping[str, str] | None = None, context: Context | None = None
+    ) -> None:
+        """Use the Podman API at ``endpoint``, by default the one that ``env`` (the process's environment) leads to."""
+        self.context = context or real_context(env, endpoint)
+
+    def close(self) -> None:
+        """Release the lock and the connections."""
+        self.context.close()
+
+    def plan_init(self, request: SiteRequest) -> Plan:
+        """Plan to create, complete or repair the site."""
+        return init.plan_init(self.context, request)
+
+    def plan_delete(self) -> Plan:
+        """Plan to remove the site."""
+        return remove.plan_delete(self.context)
+
+    def plan_link_create(self, token: Token, name: str, cost: int | None) -> Plan:
+        """Plan a link."""
+        return links.plan_link_create(self.context, token, name, cost)
+
+    def plan_link_delete(self, name: str) -> Plan:
+        """Plan to remove a link."""
+        return links.plan_link_delete(self.context, name)
+
+    def plan_service_create(self, service: Service) -> Plan:
+        """Plan a new service."""
+        return services.plan_service_create(self.context, service)
+
+    def plan_service_delete(self, address: str) -> Plan:
+        """Plan to remove a service."""
+        return services.plan_service_delete(self.context, address)
+
+    def plan_bind(self, address: str, target: Target) -> Plan:
+        """Plan to add a target to a service."""
+        return services.plan_bind(self.context, address, target)
+
+    def plan_unbind(self, address: str, host: str, *, delete_if_last: bool) -> Plan:
+        """Plan to remove the target on ``host``."""
+        return services.plan_unbind(self.context, address, host, delete_if_last=delete_if_last)
+
+    def create_token(self, name: str, ingress_host: str) -> bytes:
+        """Issue a token."""
+        return tokens.create_token(self.context, name, ingress_host)
+
+    def site_status(self) -> SiteStatus:
+        """Probe the site."""
+        return status.site_status(self.context)
+
+    def link_status(self) -> tuple[LinkStatus, ...]:
+        """Probe the links."""
+        return status.link_status(self.context)
+
+    def incoming_links(self) -> tuple[IncomingLink, ...]:
+        """Links other sites made to this one."""
+        return status.incoming_links(self.context)
+
+    def service_status(self) -> tuple[ServiceStatus, ...]:
+        """Probe the services."""
+        return status.service_status(self.context)
+
+    def network_status(self) -> NetworkStatus:
+        """The network as the controller last wrote it."""
+        return status.network_status(self.context)
+
+    def versions(self) -> VersionInfo:
+        """Versions in use."""
+        return status.versions(self.context)

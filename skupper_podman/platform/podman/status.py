@@ -1,0 +1,313 @@
+"""Live answers about a site: what Podman, the router and the status file say now.
+
+What always holds: ``ok`` is said only for what was just seen to work; what could not be asked is ``unknown`` with its
+reason; the number of questions does not grow with the number of services, and they are asked at the same time.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skupper_podman import SKUPPER_VERSION
+from skupper_podman.desired import names
+from skupper_podman.desired.tokens import CLAIM_URL, LinkSecret
+from skupper_podman.errors import NotFoundError, SkupperError
+from skupper_podman.model.link import IncomingLink, Link, LinkStatus
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.service import Service
+from skupper_podman.model.status import Health, Probe, ServiceStatus, SiteStatus, VersionInfo
+from skupper_podman.platform.podman import live
+from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.facts import ContainerInfo
+from skupper_podman.platform.podman.observe import Observation
+
+STALE = 30.0
+"""Seconds after which a network status that nobody has rewritten while links exist is called old."""
+
+Answer = list[dict[str, Any]] | SkupperError
+
+
+@dataclass(frozen=True, slots=True)
+class RouterAnswers:
+    """What the site's router said to each question, or why it did not."""
+
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+
+    def rows(self, entity_type: str) -> list[dict[str, Any]] | None:
+        """The entities of a type, None where the router was not heard."""
+        answer = self.answers.get(entity_type)
+        return answer if isinstance(answer, list) else None
+
+    def problem(self, entity_type: str) -> str:
+        """Why there is no answer; empty if there is one."""
+        answer = self.answers.get(entity_type)
+        return answer.message if isinstance(answer, SkupperError) else ""
+
+
+def ask_router(context: Context, site: Observation, *entity_types: str) -> RouterAnswers:
+    """Ask the site's router for all entities of these types, at the same time."""
+    router = site.containers.get(names.ROUTER)
+    if router is None or not router.running:
+        reason = "does not exist" if router is None else f"is {router.state}"
+        error = SkupperError(f"container {names.ROUTER} {reason}", "skupper init")
+        return RouterAnswers(dict.fromkeys(entity_types, error))
+
+    def ask(entity_type: str) -> Answer:
+        try:
+            return live.query(context.api, names.ROUTER, entity_type)
+        except SkupperError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=len(entity_types)) as pool:
+        return RouterAnswers(dict(zip(entity_types, pool.map(ask, entity_types), strict=True)))
+
+
+def site_status(context: Context) -> SiteStatus:
+    """Probe the site; see :meth:`skupper_podman.platform.Platform.site_status`."""
+    site = context.site()
+    spec = site.spec
+    assert spec is not None
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        asking = pool.submit(ask_router, context, site, "connection", "router.address")
+        unit = pool.submit(unit_probe, context)
+        answers, unit_result = asking.result(), unit.result()
+    router = site.containers.get(names.ROUTER)
+    probes = [container_probe(site, name) for name in names.COMPONENTS]
+    probes.append(_management_probe(answers))
+    probes.append(_network_status_probe(context, site))
+    probes += [_link_probe(status) for status in link_statuses(site, answers)]
+    probes += [_service_probe(status) for status in service_statuses(site, answers)]
+    probes += unit_result
+    config = site.configs.get("")
+    return SiteStatus(
+        name=spec.name,
+        site_id=spec.site_id,
+        user=context.user,
+        router_mode=spec.router_mode,
+        version=(config.site.version if config else "") or SKUPPER_VERSION,
+        router_kind=spec.router,
+        image=router.image if router else "",
+        network=spec.network,
+        services=len(site.services),
+        probes=tuple(probes),
+    )
+
+
+def container_probe(site: Observation, name: str) -> Probe:
+    """Whether the container runs."""
+    info = site.containers.get(name)
+    if info is None:
+        return Probe(f"container {name}", "failing", "it does not exist", fix="skupper init")
+    if info.running:
+        return Probe(f"container {name}", "ok", "running", info.started_at)
+    return Probe(f"container {name}", "failing", _state(info), fix=f"podman logs {name}; skupper init")
+
+
+def _state(info: ContainerInfo) -> str:
+    return (
+        f"{info.state} (exit code {info.exit_code})" if info.state in ("exited", "stopped") else info.state or "unknown"
+    )
+
+
+def _management_probe(answers: RouterAnswers) -> Probe:
+    problem = answers.problem("connection")
+    if problem:
+        return Probe("router management", "failing", problem, fix=f"podman logs --tail 20 {names.ROUTER}")
+    return Probe("router management", "ok", "answers")
+
+
+def _network_status_probe(context: Context, site: Observation) -> Probe:
+    name = "network status"
+    try:
+        path = Path(site.trees.tree(names.NETWORK_STATUS).root, names.STATUS_FILE)
+        written = datetime.datetime.fromtimestamp(path.lstat().st_mtime, datetime.UTC)
+        status = read_network_status(site)
+    except (OSError, SkupperError):
+        return Probe(name, "failing", "not written yet", fix=f"podman logs --tail 20 {names.CONTROLLER}")
+    since = written.isoformat(timespec="seconds").replace("+00:00", "Z")
+    assert site.spec is not None
+    if status.site(site.spec.site_id) is None:
+        return Probe(name, "failing", "this site is not in it", since, f"podman logs --tail 20 {names.CONTROLLER}")
+    return Probe(name, "ok", f"{len(status.sites)} site(s)", since)
+
+
+def _link_probe(status: LinkStatus) -> Probe:
+    health: Health = {"connected": "ok", "not connected": "failing"}.get(status.state, "unknown")  # type: ignore[assignment]
+    since = status.since.isoformat() if status.since else ""
+    fix = "" if health == "ok" else f"skupper link status {status.link.name} -v"
+    return Probe(f"link {status.link.name}", health, status.reason or status.state, since, fix)
+
+
+def _service_probe(status: ServiceStatus) -> Probe:
+    return Probe(f"service {status.service.address}", status.health, status.detail, fix=status.fix)
+
+
+def unit_probe(context: Context) -> list[Probe]:
+    """Whether systemd supervises the site."""
+    from skupper_podman.systemd import Systemd
+
+    systemd = Systemd(context.paths, context.env, context.user)
+    reason = systemd.unavailable()
+    name = f"unit {context.paths.unit_file.name}"
+    if reason:
+        return []
+    try:
+        state = systemd.state()
+    except SkupperError as error:
+        return [Probe(name, "unknown", error.message, fix=systemd.status_command())]
+    if state.active == "active":
+        return [Probe(name, "ok", state.status or state.active, state.since)]
+    detail = state.status or (state.active if state.loaded else "it does not exist")
+    return [Probe(name, "failing", detail, state.since, systemd.status_command() if state.loaded else "skupper init")]
+
+
+def link_status(context: Context) -> tuple[LinkStatus, ...]:
+    """Probe the links; see :meth:`skupper_podman.platform.Platform.link_status`."""
+    site = context.site()
+    return link_statuses(site, ask_router(context, site, "connection") if site.links else RouterAnswers())
+
+
+def link_statuses(site: Observation, answers: RouterAnswers) -> tuple[LinkStatus, ...]:
+    """The state of each link, from what the router said about its connections."""
+    return tuple(_link_status(site, secret, answers) for secret in sorted(site.links, key=lambda link: link.name))
+
+
+def _link_status(site: Observation, secret: LinkSecret, answers: RouterAnswers) -> LinkStatus:
+    assert site.spec is not None
+    host, port = secret.endpoint("edge" if site.spec.router_mode == "edge" else "inter-router")
+    if secret.kind == names.TOKEN_CLAIM:
+        host = secret.annotations.get(CLAIM_URL, "")
+    link = Link(secret.name, secret.kind, host, port, secret.cost, secret.peer_site_id, secret.created)
+    if secret.kind == names.TOKEN_CLAIM:
+        reason = secret.annotations.get("internal.skupper.io/status", "")
+        return LinkStatus(link, "not connected", f"Failed to redeem claim: {reason}" if reason else "not redeemed")
+    rows = answers.rows("connection")
+    if rows is None:
+        return LinkStatus(link, "unknown", answers.problem("connection"))
+    for row in rows:
+        if row.get("role") in ("inter-router", "edge") and row.get("host") == f"{host}:{port}" and row.get("active"):
+            peer = str(row.get("container") or "")
+            return LinkStatus(link, "connected", "", peer, _since(row))
+    return LinkStatus(link, "not connected", f"the router has no connection to {host}:{port}")
+
+
+def _since(row: Mapping[str, Any]) -> datetime.datetime | None:
+    """When the connection was made; the router says how many seconds it is up."""
+    seconds = row.get("uptimeSeconds")
+    if not isinstance(seconds, int | float):
+        return None
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0) - datetime.timedelta(seconds=int(seconds))
+
+
+def service_status(context: Context) -> tuple[ServiceStatus, ...]:
+    """Probe the services; see :meth:`skupper_podman.platform.Platform.service_status`."""
+    site = context.site()
+    return service_statuses(site, ask_router(context, site, "connection", "router.address"))
+
+
+def service_statuses(site: Observation, answers: RouterAnswers) -> tuple[ServiceStatus, ...]:
+    """The state of each service: its container, its router's connection to the site's, and who answers for it."""
+    assert site.spec is not None
+    edges = _edges(answers)
+    reachable = _reachable(answers)
+    found = []
+    for service in site.services:
+        if not service.origin:
+            router_id = f"{site.spec.name}-{service.address}"
+            found.append(_service_status(site, service, edges, router_id, reachable))
+    return tuple(found)
+
+
+def _edges(answers: RouterAnswers) -> frozenset[str] | None:
+    rows = answers.rows("connection")
+    if rows is None:
+        return None
+    return frozenset(str(row.get("container")) for row in rows if row.get("role") == "edge" and row.get("active"))
+
+
+def _reachable(answers: RouterAnswers) -> frozenset[str] | None:
+    """Addresses that some router of the network has a server for."""
+    rows = answers.rows("router.address")
+    if rows is None:
+        return None
+    return frozenset(
+        str(row.get("name") or row.get("key") or "").lstrip("M").lstrip("0") for row in rows if _has_server(row)
+    )
+
+
+def _has_server(row: Mapping[str, Any]) -> bool:
+    return any(int(row.get(key) or 0) > 0 for key in ("subscriberCount", "remoteCount"))
+
+
+def _service_status(
+    site: Observation,
+    service: Service,
+    edges: Iterable[str] | None,
+    router_id: str,
+    reachable: frozenset[str] | None,
+) -> ServiceStatus:
+    info = site.service_container(service.address)
+    fix = f"podman logs --tail 20 {service.container}; skupper init"
+    if info is None:
+        return ServiceStatus(service, "failing", f"container {service.container} does not exist", "skupper init")
+    if not info.running:
+        return ServiceStatus(service, "failing", f"container {info.name} is {_state(info)}", fix)
+    if edges is None or reachable is None:
+        return ServiceStatus(service, "unknown", "the site's router does not answer", "skupper status")
+    if router_id not in edges:
+        return ServiceStatus(service, "failing", f"container {info.name} is not connected to the site's router", fix)
+    answered = all(f"{service.address}:{port}" in reachable for port in service.ports)
+    if answered:
+        return ServiceStatus(service, "ok", "reachable", reachable=True)
+    return ServiceStatus(
+        service,
+        "ok",
+        "no target anywhere in the network answers for it",
+        f"skupper service bind {service.address} host HOST, here or at another site",
+        reachable=False,
+    )
+
+
+def read_network_status(site: Observation) -> NetworkStatus:
+    """The network as the controller last wrote it.
+
+    Raises:
+        NotFoundError: it has not written anything yet. NetworkStatusError: the file is damaged.
+    """
+    content = site.trees.tree(names.NETWORK_STATUS).read(names.STATUS_FILE)
+    if not content:
+        raise NotFoundError("Site information is not yet available", f"podman logs --tail 20 {names.CONTROLLER}")
+    return NetworkStatus.parse(content)
+
+
+def network_status(context: Context) -> NetworkStatus:
+    """See :meth:`skupper_podman.platform.Platform.network_status`."""
+    return read_network_status(context.site())
+
+
+def incoming_links(context: Context) -> tuple[IncomingLink, ...]:
+    """See :meth:`skupper_podman.platform.Platform.incoming_links`."""
+    site = context.site()
+    assert site.spec is not None
+    found = read_network_status(site).incoming_links(site.spec.site_id)
+    return tuple(
+        IncomingLink(link.site.identity, link.site.name, link.site.namespace) if link.site else IncomingLink("")
+        for link in found
+    )
+
+
+def versions(context: Context) -> VersionInfo:
+    """See :meth:`skupper_podman.platform.Platform.versions`."""
+    try:
+        router = context.api.container(names.ROUTER)
+        controller = context.api.container(names.CONTROLLER)
+    except SkupperError:
+        return VersionInfo(SKUPPER_VERSION)
+    found = (("transport", router), ("controller", controller))
+    images = tuple((label, info.image, info.image_digest) for label, info in found if info is not None)
+    return VersionInfo(SKUPPER_VERSION, images)

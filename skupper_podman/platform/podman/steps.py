@@ -1,0 +1,272 @@
+"""From a change to a step: how each kind of resource is made, altered and removed through Podman, and taken back.
+
+What always holds: a step's undo puts back exactly what its ``do`` found (bytes and modes of files, the very container
+that was replaced), also if ``do`` stopped half-way; a file is only written if it still is what the plan was made from,
+otherwise both changes are merged where the document allows it, or the step refuses.
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from skupper_podman import certs
+from skupper_podman.desired.diff import Change, Present
+from skupper_podman.desired.resources import (
+    Authority,
+    Container,
+    Credential,
+    Network,
+    Resource,
+    Volume,
+    VolumeFile,
+)
+from skupper_podman.errors import PlatformError
+from skupper_podman.plan import Step, Verb
+from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.edits import FileEdit, Trees
+
+REPLACED = "-replaced-"
+"""Part of the name of a container that was replaced and is about to be removed."""
+
+
+def _utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Makes steps that work on one Podman service."""
+
+    api: PodmanApi
+    trees: Trees
+    present: Present
+    keys: certs.KeyPool = field(default_factory=lambda: certs.KeyPool(0))
+    now: Callable[[], datetime.datetime] = _utc_now
+
+    def make(self, changes: Iterable[Change]) -> tuple[Step, ...]:
+        """Steps for all changes; what a replaced container leaves is removed at the end of all."""
+        steps: list[Step] = []
+        cleanup: list[Step] = []
+        for change in changes:
+            if change.action == "update" and isinstance(change.resource, Container):
+                replacing, removing = self._replace_container(change)
+                steps.append(replacing)
+                cleanup.append(removing)
+            else:
+                steps.append(self._step(change))
+        return (*steps, *cleanup)
+
+    def _step(self, change: Change) -> Step:
+        resource = change.resource
+        match resource:
+            case Network():
+                make, drop = self._network(resource)
+            case Volume():
+                make, drop = self._volume(resource)
+            case VolumeFile():
+                return self._file(change, resource)
+            case Authority():
+                return self._authority(resource)
+            case Credential():
+                return self._drop_credential(resource) if change.action == "delete" else self._credential(resource)
+            case Container():
+                return self._container(change, resource)
+            case _:
+                raise PlatformError(f"cannot {change.action} {_what(resource)} here")
+        if change.action == "delete":
+            return Step("delete", _what(resource), drop, make, change.reason)
+        return Step("create", _what(resource), make, drop, change.reason)
+
+    def _network(self, network: Network) -> tuple[Callable[[], None], Callable[[], None]]:
+        def make() -> None:
+            made = self.api.create_network(network)
+            if not made.dns_enabled:
+                raise PlatformError(
+                    f"network {network.name} cannot resolve names - podman plugins must be installed",
+                    "install aardvark-dns (netavark) or the dnsname plugin of CNI (package podman-plugins)",
+                )
+
+        def drop() -> None:
+            self.api.remove_network(network.name)
+
+        return make, drop
+
+    def _volume(self, volume: Volume) -> tuple[Callable[[], None], Callable[[], None]]:
+        kept: list[FileEdit] = []
+        existed = volume.name in self.present.volumes
+
+        def make() -> None:
+            if not existed or self.api.volume(volume.name) is None:
+                self.api.create_volume(volume)
+            for edit in kept:
+                edit.undo()
+
+        def drop() -> None:
+            if existed and self.api.volume(volume.name) is not None:
+                kept[:] = self.trees.snapshot(volume.name)
+            self.api.remove_volume(volume.name)
+            self.trees.forget(volume.name)
+
+        return make, drop
+
+    def _file(self, change: Change, file: VolumeFile) -> Step:
+        found = change.previous if isinstance(change.previous, VolumeFile) else None
+        wanted = None if change.action == "delete" else file
+        edit = FileEdit(self.trees, file.volume, file.path, found, wanted)
+        verb: Verb = "delete" if change.action == "delete" else "update" if change.action == "update" else "create"
+        return Step(verb, _what(file), edit.do, edit.undo)
+
+    def _authority(self, authority: Authority) -> Step:
+        edits = _EditGroup(self.trees)
+
+        def do() -> None:
+            pair = certs.issue_authority(authority.name, self.keys.take(), self.now())
+            edits.write(_pair_files(authority.name, "", pair))
+
+        return Step("create", _what(authority), do, edits.undo)
+
+    def _credential(self, credential: Credential) -> Step:
+        edits = _EditGroup(self.trees)
+
+        def do() -> None:
+            tree = self.trees.tree(credential.authority)
+            authority = certs.KeyPair(tree.read("tls.crt") or b"", tree.read("tls.key") or b"")
+            prefix = f"{credential.directory}/" if credential.directory else ""
+            files = [VolumeFile(credential.volume, f"{prefix}ca.crt", authority.certificate)]
+            if not credential.ca_only:
+                pair = certs.issue(authority, credential.common_name, credential.hosts, self.keys.take(), self.now())
+                files += _pair_files(credential.volume, prefix, pair)
+            edits.write(files)
+
+        return Step("create", _what(credential), do, edits.undo)
+
+    def _drop_credential(self, credential: Credential) -> Step:
+        edits = _EditGroup(self.trees)
+
+        def do() -> None:
+            edits.remove(self.trees.files(credential.volume, credential.directory))
+
+        return Step("delete", _what(credential), do, edits.undo)
+
+    def _container(self, change: Change, container: Container) -> Step:
+        name = container.name
+
+        def make() -> None:
+            self.api.create_container(container)
+            self.api.start(name)
+
+        def remove() -> None:
+            self.api.remove_container(name)
+
+        def make_again() -> None:
+            if self.api.container(name) is None:
+                self.api.create_container(change.previous if isinstance(change.previous, Container) else container)
+            if state is None or state.running:
+                self.api.start(name)
+
+        state = self.present.containers.get(name)
+        what = _what(container)
+        match change.action:
+            case "start":
+                return Step("start", what, lambda: self.api.start(name), lambda: self.api.stop(name), change.reason)
+            case "restart":
+                return Step("run", f"restart of {what}", lambda: self.api.restart(name), detail=change.reason)
+            case "delete":
+                return Step("delete", what, self._stop_and(remove, name), make_again, change.reason)
+            case _:
+                return Step("create", what, make, remove, change.reason)
+
+    def _stop_and(self, remove: Callable[[], None], name: str) -> Callable[[], None]:
+        def do() -> None:
+            self.api.stop(name)
+            remove()
+
+        return do
+
+    def _replace_container(self, change: Change) -> tuple[Step, Step]:
+        container = change.resource
+        assert isinstance(container, Container)
+        name, aside = container.name, f"{container.name}{REPLACED}{secrets.token_hex(3)}"
+        state = self.present.containers.get(name)
+
+        def do() -> None:
+            self.api.stop(name)
+            self.api.rename_container(name, aside)
+            self.api.create_container(container)
+            self.api.start(name)
+
+        def undo() -> None:
+            if self.api.container(aside) is not None:
+                self.api.remove_container(name)
+                self.api.rename_container(aside, name)
+            if state is None or state.running:
+                self.api.start(name)
+
+        replacing = Step("update", _what(container), do, undo, change.reason)
+        removing = Step("delete", f"replaced {_what(container)}", lambda: self.api.remove_container(aside))
+        return replacing, removing
+
+
+class _EditGroup:
+    """Files written or removed by one step; they are known only while it runs."""
+
+    def __init__(self, trees: Trees) -> None:
+        self._trees = trees
+        self._done: list[FileEdit] = []
+
+    def write(self, files: Iterable[VolumeFile]) -> None:
+        for file in files:
+            found = self._trees.file(file.volume, file.path)
+            self._run(FileEdit(self._trees, file.volume, file.path, found, file))
+
+    def remove(self, files: Iterable[VolumeFile]) -> None:
+        for file in files:
+            self._run(FileEdit(self._trees, file.volume, file.path, file, None))
+
+    def _run(self, edit: FileEdit) -> None:
+        self._done.append(edit)
+        edit.do()
+
+    def undo(self) -> None:
+        for edit in reversed(self._done):
+            edit.undo()
+        self._done.clear()
+
+
+def _pair_files(volume: str, prefix: str, pair: certs.KeyPair) -> list[VolumeFile]:
+    return [
+        VolumeFile(volume, f"{prefix}tls.crt", pair.certificate),
+        VolumeFile(volume, f"{prefix}tls.key", pair.key, 0o600, secret=True),
+    ]
+
+
+def _what(resource: Resource) -> str:
+    match resource:
+        case VolumeFile():
+            return f"file {resource.volume}:{resource.path}"
+        case Credential():
+            return f"credential {resource.volume}" + (f":{resource.directory}" if resource.directory else "")
+        case Authority():
+            return f"certificate authority {resource.name}"
+        case _:
+            return f"{type(resource).__name__.lower()} {resource.name}"
+
+
+def with_keys(steps: tuple[Step, ...], keys: certs.KeyPool) -> tuple[Step, ...]:
+    """The same steps; the first one also starts to make keys, so that they are ready when they are needed."""
+    if not steps:
+        return steps
+    first = steps[0]
+
+    def do() -> None:
+        keys.start()
+        first.do()
+
+    def undo() -> None:
+        first.undo()
+        keys.stop()
+
+    return (replace(first, do=do, undo=undo), *steps[1:])
