@@ -330,11 +330,11 @@ class Routing:
             self._tracker.graph_changed = False
             self.last_topology_change = now
             paths = compute(self.own_id, self._tracker.collection())
-            self._log("ROUTER_LS", "info", f"Computed next hops: {dict(paths.next_hops)}, costs: {dict(paths.costs)}")
         direct = self.neighbours()
         hops = {router: direct[hop] for router, hop in paths.next_hops.items() if hop in direct}
-        if paths is self._paths and hops == self._hops:
+        if hops == self._hops and paths == self._paths:
             return
+        self._log("ROUTER_LS", "info", f"Computed next hops: {dict(paths.next_hops)}, costs: {dict(paths.costs)}")
         self._hops, self._paths = hops, paths
         self._flood = tuple(dict.fromkeys(hops.values()))
         self.epoch += 1
