@@ -9,27 +9,38 @@ imported when the first connection is opened, not before.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import unquote, urlsplit
 
 from skupper_podman.errors import ManagementError
+from skupper_podman.router.access import BusUrl, Sasl, Tls
 
 if TYPE_CHECKING:
     from proton import Message
-    from proton.utils import BlockingReceiver, BlockingSender
+
+    from skupper_podman.router.wire import Wire
+
+__all__ = [
+    "DEFAULT_URL",
+    "AgentAbsentError",
+    "BusUrl",
+    "ManagementClient",
+    "QueryResult",
+    "RequestRefusedError",
+    "RouterTimeoutError",
+    "RouterUnreachableError",
+    "Sasl",
+    "Tls",
+    "node_address",
+]
 
 DEFAULT_URL: Final = "amqp://localhost:5672"
 LOCAL_NODE: Final = "$management"
 PAGE: Final = 500
 """Rows asked for at once. proton's decoder fails on very long lists (PROTON-1846)."""
 
-_PORTS: Final = {"amqp": 5672, "amqps": 5671}
-_CONDITION: Final = re.compile(r"""Condition\(['"](?P<name>[^'"]*)['"](?:,\s*['"](?P<text>.*?)['"])?[,)]""", re.DOTALL)
 _STATUS_NAMES: Final = {
     400: "BadRequestStatus",
     401: "UnauthorizedStatus",
@@ -66,67 +77,6 @@ class RequestRefusedError(ManagementError):
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
-    """Files for a TLS connection, in PEM form; the certificate also authenticates the client by SASL EXTERNAL.
-
-    ``verify_name`` false accepts a certificate made out to another host.
-    """
-
-    trust: str = ""
-    certificate: str = ""
-    key: str = ""
-    password: str = field(default="", repr=False)
-    verify_name: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Sasl:
-    """What to authenticate with; all empty means none of it, and the connection begins without SASL."""
-
-    mechanisms: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class BusUrl:
-    """Where a router listens. ``address`` is the management node named by the URL's path, empty for the default."""
-
-    host: str
-    port: int
-    secure: bool = False
-    address: str = ""
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> BusUrl:
-        """Read ``[amqp[s]://][user[:password]@]host[:port][/address]``; raises ManagementError."""
-        parts = urlsplit(text if "://" in text else f"amqp://{text.removeprefix('//')}")
-        if parts.scheme not in _PORTS:
-            raise ManagementError(f"{text!r} is not an AMQP URL", "Write it as amqp://HOST:PORT or amqps://HOST:PORT")
-        try:
-            port = parts.port or _PORTS[parts.scheme]
-        except ValueError:
-            _, _, name = parts.netloc.rpartition(":")
-            if name not in _PORTS:
-                raise ManagementError(f"{text!r} has no valid port") from None
-            port = _PORTS[name]
-        return cls(
-            parts.hostname or "localhost",
-            port,
-            parts.scheme == "amqps",
-            unquote(parts.path).removeprefix("/"),
-            unquote(parts.username or ""),
-            unquote(parts.password or ""),
-        )
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'amqps' if self.secure else 'amqp'}://{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
 class QueryResult:
     """The answer to a query: rows of values in the order of the names."""
 
@@ -152,9 +102,10 @@ def node_address(router: str = "", edge_router: str = "") -> str:
 
 
 class ManagementClient:
-    """One connection to a router. Use it as a context manager, or call `close`.
+    """One connection to a router, opened again when the router has dropped it meanwhile.
 
-    ``node`` in every call is the address of the agent asked (see `node_address`); empty means the client's own.
+    Use it as a context manager, or call `close`. ``node`` in every call is the address of the agent asked (see
+    `node_address`); empty means the client's own.
     """
 
     def __init__(
@@ -170,16 +121,10 @@ class ManagementClient:
         self.url = BusUrl.parse(url) if isinstance(url, str) else url
         self.node = node or self.url.address or LOCAL_NODE
         self.timeout = timeout
-        self._senders: dict[str, BlockingSender] = {}
+        self._tls = (tls or Tls()) if self.url.secure else None
+        self._sasl = sasl or Sasl(user=self.url.user, password=self.url.password)
         self._sent = 0
-        self._connection = self._connect(tls, sasl)
-        try:
-            self._receiver: BlockingReceiver = self._guarded(
-                self._connection.create_receiver, None, credit=10, dynamic=True
-            )
-        except ManagementError:
-            self.close()
-            raise
+        self._wire: Wire | None = self._connect()
 
     def __enter__(self) -> Self:
         return self
@@ -191,16 +136,9 @@ class ManagementClient:
 
     def close(self) -> None:
         """Close the connection; waits at most a second for the router's consent. A second call does nothing."""
-        from proton import ProtonException
-
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        connection.timeout = min(self.timeout, 1.0)
-        try:
-            connection.close()
-        except (ProtonException, OSError):
-            return  # it is as good as closed
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
 
     def query(
         self,
@@ -270,21 +208,20 @@ class ManagementClient:
         """
         from proton import Message
 
-        if self._connection is None:
+        if self._wire is None:
             raise RouterUnreachableError(f"The connection to {self.url} is closed")
+        if not self._wire.is_alive():
+            self._wire.close()
+            self._wire = self._connect()
         node = node or self.node
         self._sent += 1
-        correlation = str(self._sent)
-        message = Message(body={} if body is None else body, reply_to=self._receiver.link.remote_source.address)
-        message.correlation_id = correlation
+        message = Message(body={} if body is None else body, reply_to=self._wire.reply_to)
+        message.correlation_id = str(self._sent)
         message.properties = {name: value for name, value in properties.items() if value not in ("", None)}
-        self._send(message, node)
-        while True:
-            answer = self._guarded(self._receiver.receive, self.timeout, waiting_for=node)
-            if self._receiver.fetcher.unsettled:  # routers settle their answers before sending them
-                self._receiver.accept()
-            if answer.correlation_id == correlation:
-                return _body(answer)
+        answer = self._exchange(self._wire, message, node)
+        while answer.correlation_id != str(self._sent):  # the late answer to a request that was given up
+            answer = self._exchange(self._wire, None, node)
+        return _body(answer)
 
     def _request_entity(
         self,
@@ -304,49 +241,40 @@ class ManagementClient:
         answer = self.request(properties, dict(attributes or {}), node=node)
         return dict(answer) if isinstance(answer, Mapping) else {}
 
-    def _send(self, message: Message, node: str) -> None:
-        """Send to an agent. Those of other routers by an anonymous link, where an unknown one is refused at once."""
-        local = node == LOCAL_NODE
-        link = node if local else ""
-        if link not in self._senders:
-            self._senders[link] = self._guarded(self._connection.create_sender, link or None)
-        if not local:
-            message.address = node
-        self._guarded(self._senders[link].send, message, self.timeout, waiting_for=node)
+    def _connect(self) -> Wire:
+        from skupper_podman.router.wire import Wire, WireError, WireTimeout
 
-    def _connect(self, tls: Tls | None, sasl: Sasl | None) -> Any:
-        from proton.utils import BlockingConnection
-
-        sasl = sasl or Sasl(user=self.url.user, password=self.url.password)
-        options: dict[str, Any] = {"sasl_enabled": bool(self.url.secure or sasl != Sasl())}
-        if sasl.mechanisms or (tls and tls.certificate):
-            options["allowed_mechs"] = sasl.mechanisms or "EXTERNAL"
-        if sasl.user:
-            options |= {"user": sasl.user, "password": sasl.password}
-        domain = _ssl_domain(tls or Tls()) if self.url.secure else None
-        return self._guarded(BlockingConnection, str(self.url), self.timeout, ssl_domain=domain, **options)
-
-    def _guarded(self, call: Any, *arguments: Any, waiting_for: str = "", **options: Any) -> Any:
-        """Make a call of proton's and turn what it raises into errors of this module."""
-        from proton import ConnectionException, Delivery, ProtonException, Timeout
-        from proton.utils import SendException
-
-        where = str(self.url)
+        url = self.url
         try:
-            return call(*arguments, **options)
-        except Timeout:
-            what = f"The management agent {waiting_for} did not answer" if waiting_for else f"No answer from {where}"
-            raise RouterTimeoutError(f"{what} within {self.timeout:g} s") from None
-        except SendException as error:
-            if error.state in (Delivery.RELEASED, Delivery.MODIFIED):
-                raise AgentAbsentError(f"The network of {where} has no management agent {waiting_for}") from error
-            raise ManagementError(f"The router at {where} rejected the request to {waiting_for}") from error
-        except ConnectionException as error:
-            raise RouterUnreachableError(f"Cannot reach the router at {where}: {_reason(error)}") from error
-        except ProtonException as error:
-            raise ManagementError(f"The router at {where} refused: {_reason(error)}") from error
-        except OSError as error:
-            raise RouterUnreachableError(f"Cannot reach the router at {where}: {error.strerror or error}") from error
+            return Wire(url.host, url.port, timeout=self.timeout, tls=self._tls, sasl=self._sasl)
+        except WireTimeout as error:
+            raise RouterTimeoutError(f"No answer from {url} within {self.timeout:g} s") from error
+        except WireError as error:
+            raise RouterUnreachableError(f"Cannot reach the router at {url}: {error}") from error
+
+    def _exchange(self, wire: Wire, message: Message | None, node: str) -> Message:
+        """Send the request, if one is given, and receive an answer.
+
+        Requests to other routers go by an anonymous link, where the router refuses an unknown one at once.
+        """
+        from skupper_podman.router.wire import WireError, WireRefused, WireTimeout
+
+        try:
+            if message is not None:
+                local = node == LOCAL_NODE
+                if not local:
+                    message.address = node
+                wire.send(message, node if local else "")
+            return wire.receive()
+        except WireTimeout as error:
+            what = f"The management agent {node} of {self.url}"
+            raise RouterTimeoutError(f"{what} did not answer within {self.timeout:g} s") from error
+        except WireRefused as error:
+            if error.absent:
+                raise AgentAbsentError(f"The network of {self.url} has no management agent {node}") from error
+            raise ManagementError(f"The router at {self.url} rejected the request to {node}") from error
+        except WireError as error:
+            raise RouterUnreachableError(f"The connection to the router at {self.url} broke: {error}") from error
 
 
 def _body(answer: Message) -> Any:
@@ -369,30 +297,3 @@ def _plain(value: Any) -> Any:
         if isinstance(value, kind) and not isinstance(value, bool):
             return kind(value)
     return value
-
-
-def _reason(error: Exception) -> str:
-    """What is of use in a proton exception's text: the description of the condition inside it, if there is one."""
-    text = str(error)
-    match = _CONDITION.search(text)
-    if match is None:
-        return text
-    return match["text"] or match["name"]
-
-
-def _ssl_domain(tls: Tls) -> Any:
-    from proton import SSLDomain, SSLException
-
-    for path in (tls.trust, tls.certificate, tls.key):
-        if path and not Path(path).is_file():
-            raise ManagementError(f"Cannot read {path}: no such file")
-    try:
-        domain = SSLDomain(SSLDomain.MODE_CLIENT)
-        if tls.trust:
-            domain.set_trusted_ca_db(tls.trust)
-        if tls.certificate:
-            domain.set_credentials(tls.certificate, tls.key or tls.certificate, tls.password or None)
-        domain.set_peer_authentication(SSLDomain.VERIFY_PEER_NAME if tls.verify_name else SSLDomain.VERIFY_PEER)
-    except SSLException as error:
-        raise ManagementError(f"The TLS files cannot be used: {error}") from error
-    return domain

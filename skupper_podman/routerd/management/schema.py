@@ -288,14 +288,14 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
 
 def check_unique(entities: Iterable[Mapping[str, Any]], new: Mapping[str, Any]) -> None:
     """Refuse an entity whose name, identity, or address prefix or pattern another of its type has."""
-    definition = find_type(str(new["type"]))
+    kind = find_type(str(new["type"]))
     for present in entities:
-        for name in ("name", "identity"):
-            if new.get(name) is not None and present.get(name) == new[name]:
-                raise SchemaError(definition.name, name, f"must not be '{new[name]}', the {name} of another {definition.name}")
-        if definition.name == "router.config.address":
-            for name in ("prefix", "pattern"):
-                if new.get(name) is not None and present.get(name) == new[name]:
-                    raise SchemaError(definition.name, name, f"'{new[name]}': Already exists")
-        if definition.singleton:
-            raise SchemaError(definition.name, "", "there can be only one")
+        if kind.singleton:
+            raise SchemaError(kind.name, "", "there can be only one")
+        for name in ("name", "identity", "prefix", "pattern"):
+            if new.get(name) is None or present.get(name) != new[name]:
+                continue
+            if name in ("name", "identity"):
+                raise SchemaError(kind.name, name, f"must not be '{new[name]}', the {name} of another {kind.name}")
+            if kind.name == "router.config.address":
+                raise SchemaError(kind.name, name, f"'{new[name]}': Already exists")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from skupper_podman import SKUPPER_VERSION, __version__
 from skupper_podman.errors import SkupperError, UsageError
+from skupper_podman.router.access import BusUrl, Sasl, Tls
 
 if TYPE_CHECKING:
     from skupper_podman.router.management import ManagementClient
@@ -59,7 +60,7 @@ def add_connection_options(parser: argparse.ArgumentParser) -> None:
 def open_client(options: argparse.Namespace) -> ManagementClient:
     """Connect as the options say; raises ManagementError."""
     # proton is loaded only now: --help and wrong usage need no connection
-    from skupper_podman.router.management import BusUrl, ManagementClient, Sasl, Tls, node_address
+    from skupper_podman.router.management import ManagementClient, node_address
 
     url = BusUrl.parse(options.bus)
     if not url.secure and (options.ssl_certificate or options.ssl_trustfile):

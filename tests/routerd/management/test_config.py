@@ -159,7 +159,7 @@ def test_documents_of_skupper_are_valid() -> None:
             [["listener", {"port": 1}], ["listener", {"port": "1"}]],
             "attribute 'name' must not be 'listener/:1', the name",
         ),
-        ([["router", {}], ["router", {"id": "B"}]], "router 'B':.* there can be only one|attribute 'identity'"),
+        ([["router", {}], ["router", {"id": "B"}]], "router 'B': there can be only one"),
         ([["log", {"module": "ROUTER"}], ["log", {"module": "ROUTER"}]], "log 'ROUTER': attribute 'name'"),
         ([["log", {"module": "NOPE"}]], "log 'NOPE': attribute 'module' must be one of"),
         ([["address", {"prefix": "a"}], ["address", {"prefix": "a"}]], "'a': Already exists"),

@@ -98,7 +98,7 @@ def test_deprecated_names() -> None:
         ("listener", {"cost": True}, "cost", "must be an integer, not True"),
         ("listener", {"cost": 0}, "cost", "must be at least 1, not 0"),
         ("listener", {"cost": 2**31}, "cost", "must be at most 2147483647"),
-        ("listener", {"role": "boss"}, "role", "must be one of normal, inter-router, route-container, edge, inter-edge"),
+        ("listener", {"role": "boss"}, "role", "must be one of normal, inter-router, route-container, edge"),
         ("listener", {"host": ["a"]}, "host", "must be a string"),
         ("listener", {"openProperties": "x"}, "openProperties", "must be a map"),
         ("listener", {"openProperties": {"é": 1}}, "openProperties", "ASCII strings"),
