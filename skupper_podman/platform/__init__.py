@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from skupper_podman.model.link import IncomingLink, LinkStatus, Token
+from skupper_podman.model.link import IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import RouterKind, SiteSpec
@@ -82,6 +82,10 @@ class Platform(Protocol):
 
     def services(self) -> tuple[Service, ...]:
         """The services defined at this site, without a probe."""
+        ...
+
+    def links(self) -> tuple[Link, ...]:
+        """The site's own links, without a probe."""
         ...
 
     def site_certificate(self) -> tuple[bytes, bytes]:

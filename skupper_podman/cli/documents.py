@@ -1,0 +1,252 @@
+"""The ``data`` of every kind of result: model values as JSON objects with stable keys.
+
+What always holds: the functions are pure, they put nothing secret into a document, and times are RFC 3339 in UTC.
+
+=================  ==================================================================================================
+kind               keys of ``data``
+=================  ==================================================================================================
+``SiteStatus``     ``user``, ``site`` {name, id, mode, version, network}, ``router`` {kind, image}, ``services``,
+                   ``health`` (``ok``, ``failing`` or ``unknown``), ``connections`` {total, direct, indirect} or null,
+                   ``probes`` [{name, health, detail, since, fix}]
+``LinkStatus``     ``links`` [{name, type, state, reason, host, port, cost, peerSite, peer, created, since}],
+                   ``incoming`` [{siteId, siteName, namespace}] or null while it is not known
+``ServiceStatus``  ``services`` [{address, protocol, ports, health, detail, fix, reachable, container, labels, tls,
+                   origin, targets [{host, ports}], hostPorts {ip, ports}, sites [{id, name, namespace, address,
+                   listeners, connectors [{host, port, target}]}]}]
+``NetworkStatus``  ``sites`` [{id, name, namespace, platform, version, local, policy, linkedSites [{id, name, direction,
+                   routers}], routers [{id, mode, imageName, imageVersion, links [{peer, cost, direction}]}]}],
+                   ``addresses`` [{name, protocol, listeners, connectors}]
+``TokenStatus``    ``name``, ``file``, ``type`` (``claim`` or ``cert``), ``version``, ``local``, ``generatedBy``,
+                   ``expiry``, ``expired``, ``endpoints`` [{role, host, port}], ``url``, ``fingerprint``,
+                   ``checks`` [{name, ok, detail}]
+``Version``        ``client``, ``program`` {name, version}, ``platform``, ``enabled``,
+                   ``images`` [{name, image, digest}]
+``Platform``       ``platform``, ``origin``, ``previous``
+``Plan``           ``title``, ``wouldChange``, ``steps`` [{verb, what, detail}], ``facts``
+``Site``           ``action`` (``created``, ``repaired``, ``unchanged`` or ``deleted``), ``user``, ``facts``
+``Link``           ``action`` (``created`` or ``deleted``), ``name``, ``facts``
+``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed`` or
+                   ``unchanged``), ``address``, ``facts``
+``Token``          ``action`` (``created``), ``file``, ``name``
+=================  ==================================================================================================
+
+``facts`` are the values a plan chose: names, hosts, ports, the router and why, ``notes``.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+
+from skupper_podman.cli.result import Json
+from skupper_podman.model.link import IncomingLink, LinkStatus
+from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite, SiteStatus
+from skupper_podman.model.service import Service
+from skupper_podman.model.status import Probe, ServiceStatus
+from skupper_podman.model.status import SiteStatus as LocalSiteStatus
+from skupper_podman.plan import Plan
+
+
+def timestamp(time: datetime.datetime | None) -> str | None:
+    """A time as RFC 3339 in UTC, None if it is not known."""
+    if time is None:
+        return None
+    universal = time.astimezone(datetime.UTC) if time.tzinfo else time.replace(tzinfo=datetime.UTC)
+    return universal.isoformat().replace("+00:00", "Z")
+
+
+def site_status(status: LocalSiteStatus, connections: Connections | None) -> dict[str, Json]:
+    """Data of ``SiteStatus``."""
+    return {
+        "user": status.user,
+        "site": {
+            "name": status.name,
+            "id": status.site_id,
+            "mode": status.router_mode,
+            "version": status.version,
+            "network": status.network,
+        },
+        "router": {"kind": status.router_kind, "image": status.image},
+        "services": status.services,
+        "health": status.health,
+        "connections": None if connections is None else _connections(connections),
+        "probes": [probe(item) for item in status.probes],
+    }
+
+
+def _connections(connections: Connections) -> dict[str, Json]:
+    return {"total": connections.total, "direct": connections.direct, "indirect": connections.indirect}
+
+
+def probe(item: Probe) -> dict[str, Json]:
+    """One probe."""
+    return {
+        "name": item.name,
+        "health": item.health,
+        "detail": item.detail,
+        "since": item.since or None,
+        "fix": item.fix,
+    }
+
+
+def link_status(links: Sequence[LinkStatus], incoming: Sequence[IncomingLink] | None) -> dict[str, Json]:
+    """Data of ``LinkStatus``."""
+    return {
+        "links": [_link(status) for status in links],
+        "incoming": None
+        if incoming is None
+        else [
+            {"siteId": link.site_id or None, "siteName": link.site_name, "namespace": link.namespace}
+            for link in incoming
+        ],
+    }
+
+
+def _link(status: LinkStatus) -> dict[str, Json]:
+    link = status.link
+    return {
+        "name": link.name,
+        "type": "claim" if link.kind == "token-claim" else "cert",
+        "state": status.state,
+        "reason": status.reason,
+        "host": link.host,
+        "port": link.port,
+        "cost": link.cost,
+        "peerSite": link.peer_site_id,
+        "peer": status.peer,
+        "created": timestamp(link.created),
+        "since": timestamp(status.since),
+    }
+
+
+def service_status(statuses: Sequence[ServiceStatus], network: NetworkStatus) -> dict[str, Json]:
+    """Data of ``ServiceStatus``."""
+    return {"services": [_service_status(status, network) for status in statuses]}
+
+
+def _service_status(status: ServiceStatus, network: NetworkStatus) -> dict[str, Json]:
+    service = status.service
+    sites = [
+        _service_site(site, f"{service.address}:{port}")
+        for port in service.ports
+        for site in network.service_sites(f"{service.address}:{port}")
+    ]
+    return {
+        **_service(service),
+        "health": status.health,
+        "detail": status.detail,
+        "fix": status.fix,
+        "reachable": status.reachable,
+        "sites": list[Json](sites),
+    }
+
+
+def _service(service: Service) -> dict[str, Json]:
+    return {
+        "address": service.address,
+        "protocol": service.protocol,
+        "ports": list[Json](service.ports),
+        "container": service.container,
+        "labels": dict[str, Json](service.labels),
+        "tls": bool(service.tls_credentials),
+        "origin": service.origin,
+        "targets": [{"host": target.host, "ports": _ports(target.ports)} for target in service.targets],
+        "hostPorts": {"ip": service.host_ports.ip, "ports": _ports(service.host_ports.ports)},
+    }
+
+
+def _ports(ports: tuple[tuple[int, int], ...]) -> dict[str, Json]:
+    return {str(port): to for port, to in ports}
+
+
+def _service_site(item: ServiceSite, address: str) -> dict[str, Json]:
+    return {
+        "id": item.site.identity,
+        "name": item.site.name,
+        "namespace": item.site.namespace,
+        "address": address,
+        "listeners": len(item.listeners),
+        "connectors": [
+            {"host": connector.host, "port": connector.port, "target": connector.target}
+            for connector in item.connectors
+        ],
+    }
+
+
+def network_status(status: NetworkStatus, sites: Sequence[SiteStatus], local_site: str) -> dict[str, Json]:
+    """Data of ``NetworkStatus``: the given sites, and every address."""
+    return {
+        "sites": [_site(status, site, local_site) for site in sites],
+        "addresses": [
+            {
+                "name": address.name,
+                "protocol": address.protocol,
+                "listeners": address.listener_count,
+                "connectors": address.connector_count,
+            }
+            for address in status.addresses
+        ],
+    }
+
+
+def _site(status: NetworkStatus, item: SiteStatus, local_site: str) -> dict[str, Json]:
+    site = item.site
+    return {
+        "id": site.identity,
+        "name": site.name,
+        "namespace": site.namespace,
+        "platform": site.platform,
+        "version": site.version,
+        "local": site.identity == local_site,
+        "policy": site.policy,
+        "linkedSites": [
+            {
+                "id": linked.site.identity if linked.site else None,
+                "name": linked.site.name if linked.site else None,
+                "direction": linked.direction,
+                "routers": list[Json](linked.routers),
+            }
+            for linked in status.linked_sites(site.identity)
+        ],
+        "routers": [
+            {
+                "id": router.router.id,
+                "mode": router.router.mode,
+                "imageName": router.router.image_name,
+                "imageVersion": router.router.image_version,
+                "links": [
+                    {"peer": link.peer, "cost": link.cost, "direction": link.direction}
+                    for link in status.links_to_other_sites(router)
+                ],
+            }
+            for router in item.displayable_routers
+        ],
+    }
+
+
+def plan(item: Plan) -> dict[str, Json]:
+    """Data of ``Plan``."""
+    return {
+        "title": item.title,
+        "wouldChange": item.changed,
+        "steps": [{"verb": step.verb, "what": step.what, "detail": step.detail} for step in item.steps],
+        "facts": facts(item.facts),
+    }
+
+
+def facts(values: Mapping[str, object]) -> dict[str, Json]:
+    """The facts of a plan that JSON can say; its warnings are in the envelope."""
+    return {key: plain(value) for key, value in values.items() if key != "warnings"}
+
+
+def plain(value: object) -> Json:
+    """``value`` as JSON: text, numbers, booleans, lists and objects of them; of anything else the text it prints as."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, bytes | bytearray | memoryview):
+        return None  # whatever it is, it may be a secret
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    return str(value)

@@ -1,0 +1,150 @@
+"""``link create``, ``link delete`` and ``link status``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from skupper_podman.cli import documents
+from skupper_podman.cli.argv import at_most, exactly
+from skupper_podman.cli.flags import flag
+from skupper_podman.cli.render import links as render
+from skupper_podman.cli.result import Result
+from skupper_podman.cli.session import Outcome, Session
+from skupper_podman.cli.tokenfile import read_token
+from skupper_podman.cli.typed import command, new_app
+from skupper_podman.errors import NotFoundError, SkupperError, UsageError
+from skupper_podman.model.link import IncomingLink, LinkStatus
+from skupper_podman.platform import Platform
+
+app = new_app()
+
+_POLL: Final = 1.0
+"""Seconds between two looks of ``--wait``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Flags of ``link create``."""
+
+    cost: int = flag("cost", "int32", "Specify a cost for this link.", default=1)
+    name: str = flag("name", "string", "Provide a specific name for the link (used when deleting it)")
+
+
+@command(app, "link create", Create, usage="<input-token-file>", rule=exactly(1), changes=True)
+def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Result:
+    """Links this skupper site to the site that issued the token"""
+    token = read_token(Path(arguments[0]))
+    # Without the flag the token itself may ask for a cost.
+    cost = options.cost if "cost" in session.given else None
+    if options.cost < 1:
+        raise UsageError(f"invalid link cost {options.cost}: it must be at least 1")
+    plan = session.platform().plan_link_create(token, options.name, cost)
+
+    def text(facts: Mapping[str, object]) -> str:
+        where = facts.get("url") or f"{facts.get('host', '')}:{facts.get('port', '')}"
+        name = facts.get("name", options.name)
+        return (
+            f"Site configured to link to {where} (name={name})\n"
+            "Check the status of the link using 'skupper link status'.\n"
+        )
+
+    name = str(plan.facts.get("name", options.name))
+    return session.carry_out(plan, Outcome("Link", {"action": "created", "name": name}, text))
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """``link delete`` has no flags of its own."""
+
+
+@command(app, "link delete", Delete, usage="<name>", rule=exactly(1), changes=True)
+def delete(session: Session, _options: Delete, arguments: tuple[str, ...]) -> Result:
+    """Remove specified link"""
+    name = arguments[0]
+    platform = session.platform()
+    try:
+        plan = platform.plan_link_delete(name)
+    except NotFoundError as error:
+        raise NotFoundError(f"Failed to remove link: {error.message}", error.hint) from None
+    outcome = Outcome("Link", {"action": "deleted", "name": name}, lambda _facts: f"Link '{name}' has been removed\n")
+    return session.carry_out(plan, outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Flags of ``link status``."""
+
+    wait: int = flag("wait", "int", "The number of seconds to wait for links to become connected")
+    verbose: bool = flag("verbose", "bool", "Show the details of the named link", short="v")
+
+
+@command(app, "link status", Status, usage="[<link-name>]", rule=at_most(1))
+def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Result:
+    """Check whether a link to another Skupper site is active
+
+    With a name the exit code is 1 unless that link is connected; with --wait and no name, unless all links are.
+    """
+    name = "" if not arguments or arguments[0] == "all" else arguments[0]
+    if options.wait < 0:
+        raise UsageError(f"invalid value for --wait: {options.wait} is negative")
+    if options.verbose and not name:
+        raise UsageError("In order to provide detailed information about the link, specify the link name")
+    platform = session.platform()
+    links = _wait(session, options.wait, lambda: _select(platform, name))
+    connected = all(link.state == "connected" for link in links)
+    if name:
+        text = render.details(links[0], _local_site(platform)) if options.verbose else f"{render.line(links[0])}\n"
+        return Result("LinkStatus", text, documents.link_status(links, None), exit_code=0 if connected else 1)
+    incoming = _incoming(platform)
+    code = 1 if options.wait and not connected else 0
+    return Result(
+        "LinkStatus", render.overview(links, incoming), documents.link_status(links, incoming), exit_code=code
+    )
+
+
+def _select(platform: Platform, name: str) -> tuple[LinkStatus, ...]:
+    """The site's links, or the named one.
+
+    Raises:
+        NotFoundError: no link has that name.
+    """
+    links = platform.link_status()
+    if not name:
+        return links
+    found = tuple(link for link in links if link.link.name == name)
+    if not found:
+        known = ", ".join(link.link.name for link in links) or "none"
+        raise NotFoundError(f'No such link "{name}"', f"links of this site: {known}")
+    return found
+
+
+def _wait(session: Session, seconds: int, look: Callable[[], tuple[LinkStatus, ...]]) -> tuple[LinkStatus, ...]:
+    """Look once a second until all are connected or the time is over; at least once."""
+    world = session.world
+    deadline = world.monotonic() + seconds
+    with session.progress() as progress:
+        while True:
+            progress("Asking the router about the links")
+            links = look()
+            left = deadline - world.monotonic()
+            missing = [link.link.name for link in links if link.state != "connected"]
+            if not missing or left <= 0:
+                return links
+            progress(f"Waiting for {', '.join(missing)} to connect")
+            world.sleep(min(_POLL, left))
+
+
+def _incoming(platform: Platform) -> tuple[IncomingLink, ...] | None:
+    """Links made by others, None while they are not known: that must not hide the own ones."""
+    try:
+        return platform.incoming_links()
+    except SkupperError:
+        return None
+
+
+def _local_site(platform: Platform) -> str:
+    """``<name>-<id>`` of the local site."""
+    return "-".join(platform.identity())

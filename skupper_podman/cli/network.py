@@ -1,0 +1,53 @@
+"""``network status``: every site of the network, as the site's controller last wrote it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skupper_podman.cli import documents
+from skupper_podman.cli.argv import at_most
+from skupper_podman.cli.flags import flag
+from skupper_podman.cli.render import network as render
+from skupper_podman.cli.result import Result
+from skupper_podman.cli.session import Session
+from skupper_podman.cli.typed import command, new_app
+from skupper_podman.errors import NotFoundError, UsageError
+from skupper_podman.model.network import NetworkStatus, SiteStatus
+
+app = new_app()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Flags of ``network status``."""
+
+    site: str = flag("site", "string", "Show only the sites with this name or id", short="s")
+    verbose: bool = flag("verbose", "bool", "Show routers and their links", short="v")
+
+
+@command(app, "network status", Status, usage="[<site-name>]", rule=at_most(1))
+def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Result:
+    """Show information about the current site, and connected sites"""
+    if arguments and options.site and arguments[0] != options.site:
+        raise UsageError(f"two sites are asked for: {arguments[0]} and --site {options.site}")
+    platform = session.platform()
+    network = platform.network_status()
+    _name, local = platform.identity()
+    chosen = select(network, options.site or (arguments[0] if arguments else ""))
+    text = render.network(network, local, sites=chosen, verbose=options.verbose)
+    return Result("NetworkStatus", text, documents.network_status(network, chosen, local))
+
+
+def select(network: NetworkStatus, name: str) -> tuple[SiteStatus, ...]:
+    """The sites with that name or identity; all without one.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if not name:
+        return network.sites
+    found = network.sites_named(name) or tuple(site for site in network.sites if site.site.identity == name)
+    if not found:
+        known = ", ".join(sorted({site.site.name or site.site.identity for site in network.sites})) or "none"
+        raise NotFoundError(f'No such site "{name}"', f"sites of the network: {known}")
+    return found

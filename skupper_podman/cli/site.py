@@ -1,0 +1,172 @@
+"""``init`` and ``delete``: a host becomes a site, and stops being one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, cast
+
+from skupper_podman.cli.flags import flag
+from skupper_podman.cli.govalues import SECOND, ValueSyntaxError, parse_map
+from skupper_podman.cli.later import INIT_ON_KUBERNETES, InitLater
+from skupper_podman.cli.result import Result
+from skupper_podman.cli.session import Outcome, Session
+from skupper_podman.cli.typed import command, new_app
+from skupper_podman.errors import SkupperError, UsageError
+from skupper_podman.model.service import check_port
+from skupper_podman.model.site import (
+    DEFAULT_NETWORK,
+    EDGE_PORT,
+    INTER_ROUTER_PORT,
+    Ingress,
+    RouterKind,
+    RouterMode,
+    SiteSpec,
+    check_site_name,
+    parse_router_logging,
+)
+from skupper_podman.platform import SiteRequest
+
+app = new_app()
+
+_MORE: Final = "Use 'skupper status' to get more information.\n"
+_DONE: Final = {
+    "created": "Skupper is now installed for user '{user}'.  " + _MORE,
+    "repaired": "Skupper is repaired for user '{user}'.  " + _MORE,
+    "unchanged": "Skupper has already been initialized for user {user}\n",
+}
+
+_EXAMPLES: Final = """\
+  # A site that others can link to, at this name and address
+  skupper init --ingress-host west.example.com --ingress-host 192.0.2.10
+
+  # A site behind a firewall, which only links to others
+  skupper init --ingress none"""
+
+
+@dataclass(frozen=True, slots=True)
+class Init(InitLater):
+    """Flags of ``init``."""
+
+    site_name: str = flag("site-name", "string", "Name of the site (default: made of host and user name)")
+    ingress: str = flag(
+        "ingress", "string", "How other sites reach this one: external, none (default: external)",
+        choices=("external", "none"),
+    )  # fmt: skip
+    ingress_hosts: tuple[str, ...] = flag(
+        "ingress-host", "strings", "Host name or address under which other sites reach this one (repeatable)"
+    )
+    ingress_bind_ips: tuple[str, ...] = flag(
+        "ingress-bind-ip", "strings", "Address of this host to listen at (repeatable; default: all)"
+    )
+    bind_port: int = flag("bind-port", "int", "Port for links of interior sites", default=INTER_ROUTER_PORT)
+    bind_port_edge: int = flag("bind-port-edge", "int", "Port for links of edge sites", default=EDGE_PORT)
+    router_mode: str = flag(
+        "router-mode", "string", "Mode of the router: interior, edge", default="interior", choices=("interior", "edge")
+    )
+    router: str = flag(
+        "router", "string", "Router to run: auto, image, embedded (auto: the image if it is to be had)", default="auto",
+        choices=("auto", "image", "embedded"),
+    )  # fmt: skip
+    router_logging: str = flag(
+        "router-logging", "string", "Log levels of the router, such as info or ROUTER_CORE:debug,info"
+    )
+    container_network: str = flag(
+        "container-network", "string", "Container network of the site, made if it is missing", default=DEFAULT_NETWORK
+    )
+    enable_ipv6: bool = flag("enable-ipv6", "bool", "Give the container network IPv6 when it is made")
+    labels: str = flag("labels", "string", "Labels for all that is created: key=value,...")
+    podman_endpoint: str = flag("podman-endpoint", "string", "Podman API to use, kept for later commands")
+    timeout: int = flag("timeout", "duration", "Time limit for the site to become ready", default=120 * SECOND)
+
+
+@command(
+    app, "init", Init, changes=True, in_order=True, elsewhere=INIT_ON_KUBERNETES, examples=_EXAMPLES,
+)  # fmt: skip
+def init(session: Session, options: Init, _arguments: tuple[str, ...]) -> Result:
+    """Make this host a Skupper site
+
+    Run again, it completes and repairs the site; on a complete one it changes nothing.
+    """
+    spec = site_spec(options)
+    if options.timeout <= 0:
+        raise UsageError("invalid timeout value")
+    request = SiteRequest(
+        spec, endpoint=options.podman_endpoint, timeout=options.timeout / SECOND, dry_run=session.dry_run
+    )
+    user = session.world.user
+    with session.progress() as progress:
+        progress("Looking at this host and its site")
+        plan = session.platform(options.podman_endpoint).plan_init(request)
+
+    action = "unchanged" if not plan.changed else "repaired" if plan.facts.get("existed") else "created"
+    text = _DONE[action].format(user=user)
+    result = session.carry_out(plan, Outcome("Site", {"action": action, "user": user}, lambda _facts: text))
+    if options.ingress == "none" and options.ingress_hosts:
+        ignored = "--ingress-host has no effect with --ingress none: no other site links to this one"
+        result = replace(result, warnings=(*result.warnings, ignored))
+    return result
+
+
+def site_spec(options: Init) -> SiteSpec:
+    """The site that the flags ask for.
+
+    Raises:
+        UsageError: a value is out of its range.
+        SkupperError: a value is not supported yet.
+    """
+    if options.router_mode not in ("interior", "edge"):
+        raise UsageError(f'invalid "--router-mode={options.router_mode}", it must be one of "interior, edge"')
+    if options.router_mode == "edge":
+        raise SkupperError("--router-mode edge is not supported in this release", "run the command without it")
+    logging = parse_router_logging(options.router_logging)
+    name = check_site_name(options.site_name) if options.site_name else ""
+    if options.ingress not in ("", "external", "none"):
+        raise UsageError(f"Invalid value for ingress: {options.ingress}")
+    if options.router not in ("auto", "image", "embedded"):
+        raise UsageError(f'invalid "--router={options.router}", it must be one of "auto, image, embedded"')
+    if check_port(options.bind_port) == check_port(options.bind_port_edge):
+        raise UsageError(f"--bind-port and --bind-port-edge are both {options.bind_port}: they must differ")
+    ingress = options.ingress or "external"
+    return SiteSpec(
+        name=name,
+        site_id="",
+        router_mode=cast(RouterMode, options.router_mode),
+        ingress=cast(Ingress, ingress),
+        ingress_hosts=options.ingress_hosts if ingress != "none" else (),
+        bind_ips=options.ingress_bind_ips,
+        inter_router_port=options.bind_port,
+        edge_port=options.bind_port_edge,
+        network=options.container_network or DEFAULT_NETWORK,
+        ipv6=options.enable_ipv6,
+        router_logging=logging,
+        router=cast(RouterKind, options.router),
+        labels=_labels(options.labels),
+    )
+
+
+def _labels(text: str) -> dict[str, str]:
+    try:
+        return dict(parse_map(text)) if text else {}
+    except ValueSyntaxError as error:
+        raise UsageError(f"Bad value for --labels: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """``delete`` has no flags of its own."""
+
+
+@command(app, "delete", Delete, changes=True)
+def delete(session: Session, _options: Delete, _arguments: tuple[str, ...]) -> Result:
+    """Delete skupper installation
+
+    Removes the site of this user with its links and services, also one that is incomplete, and nothing else.
+    """
+    user = session.world.user
+    plan = session.platform().plan_delete()
+    outcome = Outcome(
+        "Site",
+        {"action": "deleted", "user": user},
+        lambda _facts: f"Skupper is now removed for user '{user}'.\n",
+    )
+    return session.carry_out(plan, outcome)
