@@ -59,7 +59,7 @@ def expose(session: Session, options: Expose, arguments: tuple[str, ...]) -> Res
     check_ingress_mode(options.enable_ingress_from_target_site)
     target = Target(host, map_ports(ports, options.target_port))
     service = build_service(options.address, ports, options, (target,))
-    plan = session.platform().plan_service_create(service)
+    plan = session.plan(lambda platform: platform.plan_service_create(service))
     words = ", ".join(map(str, ports))
     text = f"host {host} exposed as {options.address} ({options.protocol} {words})\n"
     data = {"action": "exposed" if plan.changed else "unchanged", "address": options.address}
@@ -108,7 +108,7 @@ def unexpose(session: Session, options: Unexpose, arguments: tuple[str, ...]) ->
     if not options.address:
         raise UsageError("--address is required")
     host = _target(arguments, "unexpose")
-    plan = session.platform().plan_unbind(options.address, host, delete_if_last=True)
+    plan = session.plan(lambda platform: platform.plan_unbind(options.address, host, delete_if_last=True))
     outcome = Outcome(
         "Service", {"action": "unexposed", "address": options.address}, lambda _facts: f"host {host} unexposed\n"
     )

@@ -41,7 +41,7 @@ def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Res
     cost = options.cost if "cost" in session.given else None
     if options.cost < 1:
         raise UsageError(f"invalid link cost {options.cost}: it must be at least 1")
-    plan = session.platform().plan_link_create(token, options.name, cost)
+    plan = session.plan(lambda platform: platform.plan_link_create(token, options.name, cost))
 
     def text(facts: Mapping[str, object]) -> str:
         where = facts.get("url") or f"{facts.get('host', '')}:{facts.get('port', '')}"
@@ -64,9 +64,8 @@ class Delete:
 def delete(session: Session, _options: Delete, arguments: tuple[str, ...]) -> Result:
     """Remove specified link"""
     name = arguments[0]
-    platform = session.platform()
     try:
-        plan = platform.plan_link_delete(name)
+        plan = session.plan(lambda platform: platform.plan_link_delete(name))
     except NotFoundError as error:
         raise NotFoundError(f"Failed to remove link: {error.message}", error.hint) from None
     outcome = Outcome("Link", {"action": "deleted", "name": name}, lambda _facts: f"Link '{name}' has been removed\n")

@@ -18,6 +18,7 @@ from skupper_podman.errors import NotFoundError, SkupperError, UsageError
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Target, map_ports
 from skupper_podman.model.status import ServiceStatus
+from skupper_podman.plan import Plan
 from skupper_podman.platform import Platform
 
 app = new_app()
@@ -59,7 +60,7 @@ def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Res
 
         options = replace(options, protocol=options.mapping)
     service = build_service(address, ports, options)
-    plan = session.platform().plan_service_create(service)
+    plan = session.plan(lambda platform: platform.plan_service_create(service))
     action = "created" if plan.changed else "unchanged"
     text = f"Service {address} created\n" if plan.changed else f"Service {address} exists already\n"
     return session.carry_out(plan, Outcome("Service", {"action": action, "address": address}, lambda _facts: text))
@@ -88,7 +89,7 @@ class Delete:
 def delete(session: Session, _options: Delete, arguments: tuple[str, ...]) -> Result:
     """Delete a skupper service"""
     address = arguments[0]
-    plan = session.platform().plan_service_delete(address)
+    plan = session.plan(lambda platform: platform.plan_service_delete(address))
     outcome = Outcome(
         "Service", {"action": "deleted", "address": address}, lambda _facts: f"Service {address} deleted\n"
     )
@@ -120,9 +121,12 @@ class Bind:
 def bind(session: Session, options: Bind, arguments: tuple[str, ...]) -> Result:
     """Bind a target to a service"""
     address, host = _service_and_target(arguments)
-    platform = session.platform()
-    ports = _ports_of(platform, address)
-    plan = platform.plan_bind(address, Target(host, map_ports(ports, options.target_port)))
+
+    def make(platform: Platform) -> Plan:
+        ports = _ports_of(platform, address)
+        return platform.plan_bind(address, Target(host, map_ports(ports, options.target_port)))
+
+    plan = session.plan(make)
     action = "bound" if plan.changed else "unchanged"
     text = f"host {host} {'bound' if plan.changed else 'is bound already'} to service {address}\n"
     return session.carry_out(plan, Outcome("Service", {"action": action, "address": address}, lambda _facts: text))
@@ -153,7 +157,7 @@ class Unbind:
 def unbind(session: Session, _options: Unbind, arguments: tuple[str, ...]) -> Result:
     """Unbind a target from a service"""
     address, host = _service_and_target(arguments)
-    plan = session.platform().plan_unbind(address, host, delete_if_last=False)
+    plan = session.plan(lambda platform: platform.plan_unbind(address, host, delete_if_last=False))
     text = f"host {host} unbound from service {address}\n"
     return session.carry_out(plan, Outcome("Service", {"action": "unbound", "address": address}, lambda _facts: text))
 

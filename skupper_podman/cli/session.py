@@ -48,6 +48,16 @@ class Session:
         """
         return self.world.open_platform(self.world, endpoint)
 
+    def plan(self, make: Callable[[Platform], Plan], endpoint: str = "") -> Plan:
+        """The plan that ``make`` asks the platform for.
+
+        Raises:
+            SkupperError: nothing can be planned.
+        """
+        with self.progress() as progress:
+            progress("Looking at this host and its site")
+            return make(self.platform(endpoint))
+
     def progress(self) -> Progress:
         """A progress display, to be entered as a context."""
         return Progress(self.world.write_err if self.world.err_is_terminal else None)

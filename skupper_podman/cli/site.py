@@ -94,9 +94,7 @@ def init(session: Session, options: Init, _arguments: tuple[str, ...]) -> Result
         spec, endpoint=options.podman_endpoint, timeout=options.timeout / SECOND, dry_run=session.dry_run
     )
     user = session.world.user
-    with session.progress() as progress:
-        progress("Looking at this host and its site")
-        plan = session.platform(options.podman_endpoint).plan_init(request)
+    plan = session.plan(lambda platform: platform.plan_init(request), options.podman_endpoint)
 
     action = "unchanged" if not plan.changed else "repaired" if plan.facts.get("existed") else "created"
     text = _DONE[action].format(user=user)
@@ -163,7 +161,7 @@ def delete(session: Session, _options: Delete, _arguments: tuple[str, ...]) -> R
     Removes the site of this user with its links and services, also one that is incomplete, and nothing else.
     """
     user = session.world.user
-    plan = session.platform().plan_delete()
+    plan = session.plan(lambda platform: platform.plan_delete())
     outcome = Outcome(
         "Site",
         {"action": "deleted", "user": user},

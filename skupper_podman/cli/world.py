@@ -125,7 +125,20 @@ def open_platform(world: World, endpoint: str) -> Platform:
     Raises:
         SkupperError: it cannot be used.
     """
-    raise NotImplementedError
+    from skupper_podman.platform.podman.context import Context
+    from skupper_podman.platform.podman.site import PodmanPlatform
+
+    context = Context(
+        world.env,
+        world.uid,
+        world.user,
+        world.paths,
+        endpoint,
+        now=world.now,
+        monotonic=world.monotonic,
+        sleep=world.sleep,
+    )
+    return PodmanPlatform(context=context)
 
 
 def router_image(world: World) -> tuple[str, str] | None:

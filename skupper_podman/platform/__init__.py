@@ -7,14 +7,15 @@ can print it, and applying it either completes or restores what was there before
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from skupper_podman.model.link import IncomingLink, Link, LinkStatus, Token
-from skupper_podman.model.network import NetworkStatus
-from skupper_podman.model.service import Service, Target
-from skupper_podman.model.site import RouterKind, SiteSpec
-from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
-from skupper_podman.plan import Plan
+if TYPE_CHECKING:  # only named in annotations: a command that needs no platform must not pay for loading them
+    from skupper_podman.model.link import IncomingLink, Link, LinkStatus, Token
+    from skupper_podman.model.network import NetworkStatus
+    from skupper_podman.model.service import Service, Target
+    from skupper_podman.model.site import SiteSpec
+    from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
+    from skupper_podman.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +121,4 @@ class Platform(Protocol):
         ...
 
 
-__all__ = ["Platform", "RouterKind", "SiteRequest"]
+__all__ = ["Platform", "SiteRequest"]

@@ -39,9 +39,11 @@ def services(statuses: Sequence[ServiceStatus], network: NetworkStatus, options:
 
 
 def _condition(status: ServiceStatus) -> dict[str, str]:
-    """Nothing for a service that is well, so that its line is that of 1.9."""
-    if status.health == "ok":
+    """Nothing for a service that is well and can be reached, so that its line is that of 1.9."""
+    if status.health == "ok" and status.reachable is not False:
         return {}
+    if status.health == "ok":
+        return {"note": status.detail, "next": status.fix}
     return {"health": f"{status.health}: {status.detail}" if status.detail else status.health, "next": status.fix}
 
 

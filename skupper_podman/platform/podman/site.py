@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skupper_podman.model.link import IncomingLink, LinkStatus, Token
+from skupper_podman.model.link import IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.plan import Plan
 from skupper_podman.platform import SiteRequest
-from skupper_podman.platform.podman import init, links, remove, services, status, tokens
+from skupper_podman.platform.podman import init, links, plain, remove, services, status, tokens
 from skupper_podman.platform.podman.context import Context, real_context
 
 
@@ -68,6 +68,22 @@ class PodmanPlatform:
     def create_token(self, name: str, ingress_host: str) -> bytes:
         """Issue a token."""
         return tokens.create_token(self.context, name, ingress_host)
+
+    def identity(self) -> tuple[str, str]:
+        """Name and id of the site."""
+        return plain.identity(self.context)
+
+    def links(self) -> tuple[Link, ...]:
+        """The site's own links, not probed."""
+        return plain.links(self.context)
+
+    def services(self) -> tuple[Service, ...]:
+        """The services defined at this site, not probed."""
+        return plain.services(self.context)
+
+    def site_certificate(self) -> tuple[bytes, bytes]:
+        """The certificate the site shows, and its authority's."""
+        return plain.site_certificate(self.context)
 
     def site_status(self) -> SiteStatus:
         """Probe the site."""

@@ -1,0 +1,34 @@
+"""What a site is, read without a probe: its identity, links, services and certificate."""
+
+from __future__ import annotations
+
+from skupper_podman.desired import names
+from skupper_podman.model.link import Link
+from skupper_podman.model.service import Service
+from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.status import RouterAnswers, link_statuses
+
+
+def identity(context: Context) -> tuple[str, str]:
+    """Name and id; see :meth:`skupper_podman.platform.Platform.identity`."""
+    spec = context.site().spec
+    assert spec is not None
+    return spec.name, spec.site_id
+
+
+def links(context: Context) -> tuple[Link, ...]:
+    """The links; see :meth:`skupper_podman.platform.Platform.links`."""
+    return tuple(status.link for status in link_statuses(context.site(), RouterAnswers()))
+
+
+def services(context: Context) -> tuple[Service, ...]:
+    """The services; see :meth:`skupper_podman.platform.Platform.services`."""
+    return tuple(service for service in context.site().services if not service.origin)
+
+
+def site_certificate(context: Context) -> tuple[bytes, bytes]:
+    """The certificate shown to others; see :meth:`skupper_podman.platform.Platform.site_certificate`."""
+    trees = context.site().trees
+    files = [trees.file(names.SITE_SERVER, name) for name in ("tls.crt", "ca.crt")]
+    certificate, authority = (file.content if file else b"" for file in files)
+    return certificate, authority
