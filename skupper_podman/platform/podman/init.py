@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from skupper_podman import certs
 from skupper_podman.desired import names
 from skupper_podman.desired.containers import Runtime, ingress_ports
 from skupper_podman.desired.diff import Change, diff
-from skupper_podman.desired.resources import Authority, Container, Credential
+from skupper_podman.desired.resources import Container
 from skupper_podman.desired.site import SiteState, site_resources
 from skupper_podman.errors import ConflictError, InvalidError, PreflightError, SkupperError, UsageError
 from skupper_podman.files import read_bytes
@@ -31,7 +30,7 @@ from skupper_podman.platform.podman.images import RouterImage, router_image
 from skupper_podman.platform.podman.observe import Observation, is_site_volume, observe
 from skupper_podman.platform.podman.options import check_same
 from skupper_podman.platform.podman.ready import wait_until_ready
-from skupper_podman.platform.podman.steps import Steps, with_keys
+from skupper_podman.platform.podman.steps import Steps
 
 
 def plan_init(context: Context, request: SiteRequest) -> Plan:
@@ -46,6 +45,9 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     site = observe(context.api, None, certificates=True)
     if site.spec is None and site.leftovers:
         raise _left_over(site)
+    keys = certs.KeyPool(_KEYS if site.spec is None else 0)
+    if not request.dry_run:
+        keys.start()  # they are made while Podman is waited for
     existed = site.spec is not None
     if site.spec is not None:
         check_same(request.spec, site.spec)
@@ -56,7 +58,11 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     changes = diff((), site_resources(state), site.present)
     if changes:
         _check_host(context, spec, podman, choice.kind == "embedded")
-    return _plan(context, request, site, _Wanted(spec, choice, changes, existed))
+    return _plan(context, request, site, _Wanted(spec, choice, changes, existed, keys))
+
+
+_KEYS = 7
+"""Keys of a new site: three authorities and four credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +73,16 @@ class _Wanted:
     choice: RouterImage
     changes: tuple[Change, ...]
     existed: bool
+    keys: certs.KeyPool
 
 
 def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wanted) -> Plan:
     spec = wanted.spec
-    keys = certs.KeyPool(_keys_needed(wanted.changes))
     steps: list[Step] = []
     if wanted.changes or not wanted.existed:
         steps += _endpoint_steps(context)
         steps += _image_steps(context, wanted)
-        steps += Steps(context.api, site.trees, site.present, keys, context.now).make(wanted.changes)
+        steps += Steps(context.api, site.trees, site.present, wanted.keys, context.now).make(wanted.changes)
     if any(isinstance(change.resource, Container) for change in wanted.changes):
         steps.append(_waiting(context, site, spec, request.timeout))
     facts: dict[str, object] = {
@@ -92,7 +98,7 @@ def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wa
     }
     verb = "Repair" if wanted.existed and steps else "Create"
     title = f"{verb} site {spec.name}" if steps else f"Site {spec.name} is complete"
-    return Plan(title, with_keys(tuple(steps), keys), facts)
+    return Plan(title, tuple(steps), facts)
 
 
 def _check_request(spec: SiteSpec) -> None:
@@ -185,15 +191,6 @@ def _runtime(choice: RouterImage) -> Runtime:
     image = host if choice.kind == "embedded" else choice.image
     python = hostimage.python_command("")[0]
     return Runtime(choice.kind, image, host, hostimage.host_mounts(), python)
-
-
-def _keys_needed(changes: Iterable[Change]) -> int:
-    return sum(
-        isinstance(change.resource, Authority)
-        or (isinstance(change.resource, Credential) and not change.resource.ca_only)
-        for change in changes
-        if change.action == "create"
-    )
 
 
 def _endpoint_steps(context: Context) -> list[Step]:

@@ -7,6 +7,7 @@ that keeps ending); a failure carries the last words of the container at fault.
 from __future__ import annotations
 
 import datetime
+import threading
 from pathlib import Path
 
 from skupper_podman.desired import names
@@ -19,6 +20,7 @@ from skupper_podman.platform.podman.facts import ContainerInfo
 
 _POLL = 0.03
 _LOOK = 0.5
+_ASK_AGAIN = 0.05
 _MAX_RESTARTS = 3
 
 
@@ -31,27 +33,46 @@ def wait_until_ready(context: Context, trees: Trees, site_id: str, timeout: floa
     end = context.monotonic() + timeout
     started = _started(context, names.CONTROLLER)
     look = context.monotonic() + _LOOK
-    while not _status_shows(trees, site_id, started):
-        now = context.monotonic()
-        if now >= end:
-            raise _late(context, trees, timeout)
-        if now >= look:
-            _check_containers(context)
-            look = context.monotonic() + _LOOK
-        context.sleep(_POLL)
-    _wait_for_router(context, end, timeout)
+    with _Asking(context) as router:
+        while not (router.answered.is_set() and _status_shows(trees, site_id, started)):
+            now = context.monotonic()
+            if now >= end:
+                break
+            if now >= look:
+                _check_containers(context)
+                look = context.monotonic() + _LOOK
+            context.sleep(_POLL)
+        else:
+            return
+        answered = router.answered.is_set()
+    raise _late(context, timeout, answered)
 
 
-def _wait_for_router(context: Context, end: float, timeout: float) -> None:
-    while True:
-        try:
-            if live.query(context.api, names.ROUTER, "router", max(1.0, min(5.0, end - context.monotonic()))):
-                return
-        except SkupperError:
-            if context.monotonic() >= end:
-                raise _failure(context, names.ROUTER, f"did not answer within {timeout:g} seconds") from None
-            _check_containers(context)
-            context.sleep(_LOOK)
+class _Asking:
+    """Asks the router over and over, beside the wait for the controller, because entering a container takes a while."""
+
+    def __init__(self, context: Context) -> None:
+        self.answered = threading.Event()
+        self._left = threading.Event()
+        self._context = context
+        self._thread = threading.Thread(target=self._ask, name="ask-router", daemon=True)
+
+    def __enter__(self) -> _Asking:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left.set()
+        self._thread.join(live.QUERY_TIMEOUT)
+
+    def _ask(self) -> None:
+        while not self._left.is_set():
+            try:
+                if live.query(self._context.api, names.ROUTER, "router"):
+                    self.answered.set()
+                    return
+            except SkupperError:
+                self._left.wait(_ASK_AGAIN)
 
 
 def _status_shows(trees: Trees, site_id: str, since: float) -> bool:
@@ -95,14 +116,12 @@ def _hopeless(info: ContainerInfo) -> bool:
     return info.restart_count >= _MAX_RESTARTS or (info.state in ("exited", "stopped") and info.restart_count > 0)
 
 
-def _late(context: Context, trees: Trees, timeout: float) -> PlatformError:
+def _late(context: Context, timeout: float, answered: bool) -> PlatformError:
     for name in names.COMPONENTS:
         info = context.api.container(name)
         if info is None or not info.running:
             return _failure(context, name, f"did not run after {timeout:g} seconds")
-    try:
-        live.query(context.api, names.ROUTER, "router")
-    except SkupperError:
+    if not answered:
         return _failure(context, names.ROUTER, f"did not answer within {timeout:g} seconds")
     return _failure(context, names.CONTROLLER, f"did not see the router within {timeout:g} seconds")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from skupper_podman import certs
 from skupper_podman.desired.diff import Change, Present
@@ -253,20 +253,3 @@ def _what(resource: Resource) -> str:
             return f"certificate authority {resource.name}"
         case _:
             return f"{type(resource).__name__.lower()} {resource.name}"
-
-
-def with_keys(steps: tuple[Step, ...], keys: certs.KeyPool) -> tuple[Step, ...]:
-    """The same steps; the first one also starts to make keys, so that they are ready when they are needed."""
-    if not steps:
-        return steps
-    first = steps[0]
-
-    def do() -> None:
-        keys.start()
-        first.do()
-
-    def undo() -> None:
-        first.undo()
-        keys.stop()
-
-    return (replace(first, do=do, undo=undo), *steps[1:])
