@@ -148,6 +148,8 @@ class Host:
                 f"mkdir {store}/upper {store}/work",
                 f"mount -t overlay -o lowerdir={path},upperdir={store}/upper,workdir={store}/work none {path}",
             ]
+        # Root's aardvark-dns keeps its state here whatever --runroot says: shared, one host would answer for all.
+        lines += ["mkdir -p /run/containers", "mount -t tmpfs none /run/containers"]
         # A lab host is one without systemd, whatever the machine under it runs.
         lines.append("if [ -d /run/systemd ]; then mount -t tmpfs none /run/systemd; fi")
         lines.append(f"touch {ready}")
