@@ -161,6 +161,7 @@ class Controller:
     def _write_status(self, now: float) -> None:
         self._revision = self._collector.revision
         self._file.write(self._collector.document().dump(self._source.site.site_id), now)
+        self._debounce.acted(now, time.monotonic())
 
     def _read_services(self, now: float) -> None:
         if now < self._services_due:

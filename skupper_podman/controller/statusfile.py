@@ -17,6 +17,8 @@ from skupper_podman.files import write_atomic
 #: A change waits this long for more, but never longer than LATEST after the first one (seconds).
 QUIET: Final = 0.25
 LATEST: Final = 0.5
+#: After an action, rest this many times as long as it took.
+REST: Final = 5.0
 #: An unchanged file's time is renewed this often, so that its age shows whether the controller lives.
 _TOUCH: Final = 30.0
 _RETRY: Final = 1.0
@@ -28,6 +30,11 @@ class Debounce:
     def __init__(self) -> None:
         self._first: float | None = None
         self._last = 0.0
+        self._rest = 0.0
+
+    def acted(self, began: float, ended: float) -> None:
+        """The action took this long; in a huge network it may use a sixth of the time, not all of it."""
+        self._rest = ended + REST * (ended - began)
 
     def change(self, now: float) -> None:
         """Something changed."""
@@ -36,7 +43,7 @@ class Debounce:
 
     def due(self, now: float) -> bool:
         """Whether to act now; then the burst is over."""
-        if self._first is None or now < min(self._last + QUIET, self._first + LATEST):
+        if self._first is None or now < max(self._rest, min(self._last + QUIET, self._first + LATEST)):
             return False
         self._first = None
         return True

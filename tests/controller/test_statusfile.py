@@ -26,6 +26,16 @@ def test_a_burst_is_one_action_and_a_stream_does_not_postpone_for_ever() -> None
     assert 8 <= len(actions) <= 10
 
 
+def test_a_slow_action_is_followed_by_rest() -> None:
+    debounce = Debounce()
+    debounce.change(0.0)
+    assert debounce.due(1.0)
+    debounce.acted(1.0, 3.0)
+    debounce.change(3.0)
+    assert not debounce.due(12.9)
+    assert debounce.due(13.0)
+
+
 def test_content_mode_and_skipping(tmp_path: Path) -> None:
     path = tmp_path / "skupper-network-status.json"
     file = StatusFile(path)
