@@ -191,6 +191,10 @@ class HeadParser:
                 return False
             self._section(data, code, value_at, end)
             self._pos = end
+            if code == APPLICATION_PROPERTIES and self._head.content_type != LITE_CONTENT_TYPE:
+                # Nothing but the body can follow, and a stream may wait for its reply before it sends any.
+                self._head.body_offset = end
+                return True
 
     def _at_body(self, data: Buffer, code: int, value_at: int) -> bool:
         head = self._head

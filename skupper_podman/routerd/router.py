@@ -527,6 +527,7 @@ class Router:
         now_ms = int(time.monotonic() * 1000)
         for conn in list(self.connections.values()):
             self.handle_safely(lambda conn=conn: conn.tick(now_ms))  # type: ignore[misc]
+            conn.scrub()
 
 
 def _timers(attributes: Mapping[str, Any]) -> Timers:

@@ -144,10 +144,19 @@ def test_legacy_tcp_head() -> None:
     assert octets[head.ra_length :][:3] == b"\x00\x53\x73"
 
 
-def test_head_without_body_is_known_only_at_the_end() -> None:
+def test_head_is_known_before_the_body_once_nothing_else_can_follow() -> None:
     parser = HeadParser()
-    assert parser.feed(TCP_START) is None
-    assert parser.finish().body_offset == len(TCP_START)
+    head = parser.feed(TCP_START)
+    assert head is not None
+    assert head.body_offset == len(TCP_START)
+    assert parser.finish() is head
+
+
+def test_head_without_application_properties_is_known_only_at_the_end() -> None:
+    parser = HeadParser()
+    start = Properties(to="echo:9090").encode()
+    assert parser.feed(start) is None
+    assert parser.finish().body_offset == len(start)
 
 
 def test_lite_tcp_head() -> None:

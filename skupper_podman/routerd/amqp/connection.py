@@ -292,6 +292,11 @@ class AmqpConnection(Engine):
             self._streams = StreamPool(self, capability)
         return self._streams
 
+    def scrub(self) -> None:
+        """Give back what a burst of streams has left."""
+        if self._streams is not None and not self.closed:
+            self._streams.scrub()
+
     @property
     def takes_streams(self) -> bool:
         """Whether the peer accepts anonymous streaming links."""

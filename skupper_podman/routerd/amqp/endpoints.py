@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from skupper_podman.routerd.amqp.deliveries import InDelivery, OutDelivery
 from skupper_podman.routerd.amqp.links import InLink, OutLink, echo_termini, refuse
 from skupper_podman.routerd.amqp.wire import Pointer, cstring, discriminator, lib, symbols, text
-from skupper_podman.routerd.core.address import CONTROL_KEYS, Treatment
+from skupper_podman.routerd.core.address import CONTROL_KEYS, UPLINK_KEY, Treatment
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ class _Producer:
         self._granted = False
         lib.pn_link_open(pointer)
         conn.touch()
+        self._watch: int | None = None
+        if key[0] in "RTA" or key == UPLINK_KEY:
+            # Whether such a destination exists is known at another router only.
+            self._reachable(True)
+            return
         self._router.add_producer(key, link, conn)
         self._watch = self._router.watch(key, self._reachable, from_conn=conn.identity)
 
@@ -138,6 +143,8 @@ class _Producer:
             self.link.grant(self._conn.settings.capacity)
 
     def _closed(self) -> None:
+        if self._watch is None:
+            return
         self._router.unwatch(self._key, self._watch)
         self._router.remove_producer(self._key, self.link, self._conn)
 

@@ -149,8 +149,6 @@ class Engine:
             self.lose(describe(error))
             return
         if size == 0:
-            lib.pn_transport_close_tail(self.transport)
-            self.process()
             self.lose("connection closed by peer")
             return
         transport = self.transport

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from skupper_podman.routerd.amqp.connection import AmqpConnection
 
 DEFAULT_CAPACITY: Final = 250
-#: Free streaming links kept per connection; more are closed.
+#: Free streaming links kept per connection; more are closed little by little.
 POOL_LIMIT: Final = 128
+_SCRUB: Final = 10
 #: Octets in the session of a link that make a message without its own window wait.
 LINK_BACKLOG: Final = 512 * 1024
 
@@ -275,10 +276,12 @@ class StreamPool:
                 return link
         return self._attach()
 
-    def scrub(self, keep: int = 10) -> None:
-        """Close up to ten of the links beyond `keep` that have no use now."""
-        for _ in range(min(10, len(self._free) - keep)):
-            self._free.pop(0).close()
+    def scrub(self) -> None:
+        """Close a few of the free links beyond the limit; not one whose last delivery is still unsettled."""
+        surplus = min(_SCRUB, len(self._free) - POOL_LIMIT)
+        for link in [link for link in self._free if link.outstanding == 0][: max(0, surplus)]:
+            self._free.remove(link)
+            link.close()
 
     def _attach(self) -> OutLink:
         conn = self._conn
@@ -292,10 +295,7 @@ class StreamPool:
         return link
 
     def _finished(self, link: OutLink) -> None:
-        if len(self._free) < POOL_LIMIT:
-            self._free.append(link)
-        else:
-            link.close()
+        self._free.append(link)
 
 
 def new_link(
