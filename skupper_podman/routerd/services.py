@@ -10,7 +10,8 @@ from skupper_podman.routerd.entities import Entities
 from skupper_podman.routerd.flowlog import log as flowlog
 from skupper_podman.routerd.log import Entry
 from skupper_podman.routerd.management.agent import Agent, LogLine
-from skupper_podman.routerd.message import Header, Message, Properties
+from skupper_podman.routerd.management.endpoint import answer
+from skupper_podman.routerd.message import Header, Message
 from skupper_podman.routerd.providers import provide_all
 
 if TYPE_CHECKING:
@@ -30,16 +31,15 @@ class Management:
         router.subscribe("_local/$management", self._asked)
 
     def _asked(self, message: Message) -> None:
-        reply_to = message.reply_to
-        if not reply_to:
+        reply = answer(self._agent, message)
+        if reply is None:
             return
-        response = self._agent.handle(message.application_properties, message.body)
         self._router.send_message(
-            reply_to,
+            reply.to,
             header=Header(),
-            properties=Properties(to=reply_to, correlation_id=message.correlation_id),
-            application_properties=response.properties,
-            body=response.body,
+            properties=reply.properties,
+            application_properties=reply.application_properties,
+            body=reply.body,
         )
 
     def _log_lines(self, limit: int | None) -> list[LogLine]:

@@ -180,7 +180,10 @@ class Agent:
         valid = schema.validate(definition.name, attributes)
         schema.check_unique(self._entities(definition), valid)
         schema.check_role(self._mode(), definition.name, valid)
-        return _response(CREATED, _attributes(definition, {**valid, **provider.create(valid)}))
+        created = {**valid, **provider.create(valid)}
+        # As it is reported from now on: with its counters and its state.
+        present = (entity for entity in self._entities(definition) if entity.get("identity") == created.get("identity"))
+        return _response(CREATED, _attributes(definition, {**created, **next(iter(present), {})}))
 
     def _read(self, request: _Request) -> Response:
         if self._is_self(request):
@@ -317,17 +320,18 @@ def _response(status: int, body: Any) -> Response:
 def _wire(definition: EntityType, name: str, value: Any) -> Any:
     """The value with the AMQP type in which skupper-router reports this attribute; secrets are not reported."""
     attribute = definition.attributes.get(name)
-    if attribute is None or value is None:
+    if attribute is None:
         return value
     if attribute.hidden:
         return None
+    if value is None:
+        value = attribute.absent
     wrapper = _WIRE_TYPES.get(attribute.kind)
     return wrapper(value) if wrapper is not None and type(value) is int else value
 
 
 def _attributes(definition: EntityType, entity: Mapping[str, Any]) -> dict[str, Any]:
-    """An entity's attributes that have a value, in the schema's order, then any that the schema does not name."""
-    names = [name for name in definition.attributes if name in entity]
-    names += [name for name in entity if name not in definition.attributes]
-    shown = {name: _wire(definition, name, entity[name]) for name in names}
+    """An entity's attributes that have a value, in the order of the columns, then any that are not among these."""
+    names = [*definition.columns, *(name for name in entity if name not in definition.columns)]
+    shown = {name: _wire(definition, name, entity.get(name)) for name in names}
     return {name: value for name, value in shown.items() if value is not None}

@@ -23,7 +23,10 @@ _IMPLICIT: Final = (("name", "string create"), ("identity", "string"), ("type", 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of an entity type. ``tags`` are the values of an enumeration, empty for other kinds."""
+    """One attribute of an entity type. ``tags`` are the values of an enumeration, empty for other kinds.
+
+    ``default`` is the value of an entity that was made without one, ``absent`` what is reported for one that has none.
+    """
 
     name: str
     kind: str
@@ -37,6 +40,7 @@ class Attribute:
     low: int | None = None
     high: int | None = None
     alias: str = ""
+    absent: int | None = None
 
     def convert(self, value: object) -> Any:
         """The value in this attribute's kind; raises ValueError saying what is wrong with it."""
@@ -154,6 +158,8 @@ def _parse_row(row: str) -> Attribute:
             flags |= {"low": int(low) if low else None, "high": int(high) if high else None}
         elif word.startswith("alias:"):
             flags["alias"] = word.removeprefix("alias:")
+        elif word.startswith("absent:"):
+            flags["absent"] = int(word.removeprefix("absent:"))
         elif word == "unlisted":
             flags["listed"] = False
         else:

@@ -277,7 +277,7 @@ CONFIGURED_TYPES: Final = (
         prefix        string  create
         distribution  {_TREATMENTS}  =balanced  create
         pattern       string  create
-        priority      int     create  0..9
+        priority      int     create  0..9  absent:-1
         """,
         base=CONFIGURATION,
         operations=_CREATED,
@@ -316,12 +316,12 @@ CONFIGURED_TYPES: Final = (
         enableVhostNamePatterns  boolean  =no  create
         policyDir                path     =  create
         defaultVhost             string   =$default  create
-        connectionsProcessed     integer
-        connectionsDenied        integer
-        connectionsCurrent       integer
-        linksDenied              integer
-        maxMessageSizeDenied     integer
-        totalDenials             integer
+        connectionsProcessed     integer  absent:0
+        connectionsDenied        integer  absent:0
+        connectionsCurrent       integer  absent:0
+        linksDenied              integer  absent:0
+        maxMessageSizeDenied     integer  absent:0
+        totalDenials             integer  absent:0
         """,
         base=CONFIGURATION,
         singleton=True,

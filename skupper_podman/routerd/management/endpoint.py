@@ -21,12 +21,16 @@ class Reply:
     application_properties: Mapping[str, Any]
     body: Any
 
+    @property
+    def properties(self) -> Properties:
+        """The properties section of the message."""
+        return Properties(to=self.to, correlation_id=self.correlation_id)
+
     def encode(self, annotations: RouterAnnotations | None = None) -> bytes:
         """The octets of the message. Raises EncodeError when the body has a value that AMQP lacks."""
-        properties = Properties(to=self.to, correlation_id=self.correlation_id)
         return compose(
             annotations,
-            properties=properties,
+            properties=self.properties,
             application_properties=self.application_properties,
             body=self.body,
         )
