@@ -15,7 +15,6 @@ from skupper_podman import SKUPPER_VERSION
 from skupper_podman.controller import discovery
 from skupper_podman.controller.bus import Bus
 from skupper_podman.controller.collector import Collector
-from skupper_podman.controller.health import HealthServer
 from skupper_podman.controller.log import log
 from skupper_podman.controller.settings import Settings
 from skupper_podman.controller.source import SiteIdentity, SiteSource
@@ -58,17 +57,16 @@ class Controller:
         self._refused = 0
         self._turn_due = False
         self._pace = discovery.Pace()
-        self._health = HealthServer(settings.health_host, settings.health_port, self.health)
-        self._has_health = settings.health_port > 0
+        self._settings = settings
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set."""
         self._read_services(time.monotonic())
         self._write_status(time.monotonic())
         self._bus.subscribe(self._subscriptions())
-        bus = asyncio.create_task(self._bus.run())
-        if self._has_health:
-            await self._health.start()
+        work = [asyncio.create_task(self._bus.run())]
+        if self._settings.health_port:
+            work.append(asyncio.create_task(self._serve_health()))
         try:
             while not stop.is_set():
                 self._turn()
@@ -78,8 +76,21 @@ class Controller:
                 except TimeoutError:
                     continue
         finally:
-            bus.cancel()
-            await asyncio.gather(bus, self._health.stop(), return_exceptions=True)
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+    async def _serve_health(self) -> None:
+        """Run the health server until cancelled."""
+        # Imported here: the web server takes longer to load than the site takes to be written down and connected.
+        from skupper_podman.controller.health import HealthServer
+
+        server = HealthServer(self._settings.health_host, self._settings.health_port, self.health)
+        try:
+            await server.start()
+            await asyncio.Event().wait()
+        finally:
+            await server.stop()
 
     def health(self) -> tuple[list[str], dict[str, Any]]:
         """Why the controller is not healthy (nothing if it is), and facts about its work."""

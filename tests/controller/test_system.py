@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skupper_podman.model.network import NetworkStatus
-from tests.controller.routers import KINDS, Site, eventually, new_authority, running, write_certificates
+from tests.controller.routers import KINDS, Site, eventually, free_port, new_authority, running, write_certificates
 
 pytestmark = pytest.mark.skipif(not KINDS, reason="no router to test with")
 kinds = pytest.mark.parametrize("kind", KINDS or ["none"])
@@ -44,9 +44,8 @@ def linked(kind: str, directory: Path) -> tuple[Site, Site]:
         ("connector", {"name": "link1", "role": "inter-router", "host": "127.0.0.1", "port": str(west.link_port)})
     )
     bridge = {"name": "backend:8080", "host": "127.0.0.1", "address": "backend:8080"}
-    west.entities.append(("tcpListener", {**bridge, "port": str(west.health_port + 0), "name": "backend:8080"}))
+    west.entities.append(("tcpListener", {**bridge, "port": str(free_port())}))
     east.entities.append(("tcpConnector", {**bridge, "port": "9"}))
-    west.entities[-1][1]["port"] = str(Site(kind, "spare", directory).amqp_port)
     services = {"backend": {"address": "backend", "targets": [{"service": "127.0.0.1"}]}}
     (east.directory / "skupper-services.json").write_text(json.dumps(services))
     return west, east
