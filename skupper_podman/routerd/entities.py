@@ -7,7 +7,7 @@ TCP connections alone unless the router's `dropTcpConnections` says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.routerd.adaptors.tcp_connector import TcpConnector
 from skupper_podman.routerd.adaptors.tcp_listener import TcpListener
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
 
 Attributes = dict[str, Any]
+
+_NO_LIMITS: Final = {"enableVhostPolicy": False, "maxConnections": 65535, "maxMessageSize": 0}
 
 
 class Entities:
@@ -54,6 +56,9 @@ class Entities:
                 maker(attributes)
             except (TlsError, ValueError, OSError) as error:
                 raise ManagementError(BAD_REQUEST, str(error)) from None
+        elif kind == "policy" and attributes != {**attributes, **_NO_LIMITS}:
+            # A limit that is accepted and not enforced would be worse than none.
+            raise ManagementError(NOT_IMPLEMENTED, f"This router enforces no policy; it accepts only {_NO_LIMITS}")
         elif kind in ("policy", "vhost", "vhostUserGroupSettings", "router"):
             self.passive.setdefault(kind, []).append(attributes)
         else:
