@@ -20,7 +20,7 @@ from skupper_podman.cli.govalues import quote
 from skupper_podman.cli.session import Session
 from skupper_podman.cli.typed import HelpWanted, LeafCommand
 from skupper_podman.cli.world import World
-from skupper_podman.errors import InterruptedByUser, SkupperError
+from skupper_podman.errors import InterruptedByUser, SkupperError, UsageError
 
 PIPE_CLOSED: Final = 141
 """Exit code when the reader of the output went away, as a program that died of SIGPIPE."""
@@ -104,6 +104,9 @@ def _run_leaf(leaf: LeafCommand, words: list[str], session: Session) -> int:
             output.print_result(world, result, context.params.get("output", "text"))
     except CommandLineError as error:
         error.usage = error.usage or leaf.declared.usage_text
+        raise
+    except UsageError as error:
+        error.hint = error.hint or f"run '{helptext.name_of(leaf.declared.path)} --help' for usage"
         raise
     return int(result.exit_code)
 

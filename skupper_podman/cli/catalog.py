@@ -109,6 +109,7 @@ def find(words: list[str]) -> tuple[str, list[str], str]:
             return path, rest, word
         path = f"{path} {word}".strip()
         del rest[position]
+        position = 0  # a word skipped so far may be the value of a flag of the group found now
         if path not in COMMANDS or not (is_group(path) or _has_absent_child(path)):
             return path, rest, ""
     return path, rest, ""

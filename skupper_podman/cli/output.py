@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from skupper_podman.cli.render.clean import clean
 from skupper_podman.cli.result import Json, Result, error_envelope
 from skupper_podman.cli.world import World
 from skupper_podman.errors import PreflightError, SkupperError
@@ -83,16 +84,4 @@ def document(content: dict[str, Json], output: str) -> str:
 
 def visible(text: str) -> str:
     """The text with control characters, other than line feed and tab, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character
-        if character.isprintable() or character in "\n\t" or 0xDC80 <= ord(character) <= 0xDCFF
-        else _escape(character)
-        for character in text
-    )
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return clean(text, "\n\t")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from skupper_podman.cli.render.clean import clean
+
 _STOP = 8
 
 
 def padded(rows: Sequence[tuple[str, str]]) -> str:
     """Label, blanks up to two past the longest label, value, one blank."""
     width = max((len(label) for label, _value in rows), default=0) + 2
-    return "".join(f"{label.ljust(width)}{value} \n" for label, value in rows)
+    return "".join(f"{label.ljust(width)}{clean(value)} \n" for label, value in rows)
 
 
 def tabbed(rows: Sequence[tuple[str, str]]) -> str:
@@ -19,13 +21,10 @@ def tabbed(rows: Sequence[tuple[str, str]]) -> str:
     The last value does not widen its column, since no tab ends it.
     """
     labels = [f" {label}" for label, _value in rows]
-    label_width = _column(labels)
-    value_width = _column([value for _label, value in rows[:-1]])
-    lines = [
-        _fill(label, label_width) + (value if row is rows[-1] else _fill(value, value_width))
-        for label, (_, value), row in zip(labels, rows, rows, strict=True)
-    ]
-    return "".join(f"{line}\n" for line in lines)
+    values = [clean(value) for _label, value in rows]
+    label_width, value_width = _column(labels), _column(values[:-1])
+    filled = [_fill(value, value_width) for value in values[:-1]] + values[-1:]
+    return "".join(f"{_fill(label, label_width)}{value}\n" for label, value in zip(labels, filled, strict=True))
 
 
 def _column(cells: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
+from skupper_podman.cli.render.clean import clean
 from skupper_podman.cli.render.columns import tabbed
 from skupper_podman.model.link import IncomingLink, LinkStatus
 
@@ -19,7 +20,7 @@ def state(status: LinkStatus) -> str:
 def line(status: LinkStatus) -> str:
     """One link in one line. As in 1.9 only what is good (or not known) takes the word ``is``."""
     verb = "" if status.state == "not connected" else "is "
-    return f"Link {status.link.name} {verb}{state(status)}"
+    return clean(f"Link {status.link.name} {verb}{state(status)}")
 
 
 def overview(links: Sequence[LinkStatus], incoming: Sequence[IncomingLink] | None) -> str:
@@ -34,7 +35,8 @@ def _incoming(links: Sequence[IncomingLink] | None) -> list[str]:
     if links is None:
         return ["\t Remote link status pending..."]
     lines = [
-        f"\t Incoming link from site {link.site_id} " + (f"on namespace {link.namespace}" if link.namespace else "")
+        f"\t Incoming link from site {clean(link.site_id)} "
+        + (f"on namespace {clean(link.namespace)}" if link.namespace else "")
         for link in links
         if link.site_id
     ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from skupper_podman.cli.render.clean import clean
+
 _NO_DETAILS: Mapping[str, str] = {}
 
 
@@ -26,11 +28,11 @@ def draw(root: Node) -> str:
 
 
 def _lines(node: Node, head: str, indent: str) -> Iterator[str]:
-    yield head + node.text
+    yield head + clean(node.text)
     bar = "│ " if node.children else ""
     for key, value in sorted(node.details.items()):
         if value:
-            yield f"{indent}{bar}{key}: {value}"
-    for child in node.children:
-        last = child is node.children[-1]
+            yield f"{indent}{bar}{clean(key)}: {clean(value)}"
+    for number, child in enumerate(node.children, 1):
+        last = number == len(node.children)
         yield from _lines(child, indent + ("╰─ " if last else "├─ "), indent + ("   " if last else "│  "))

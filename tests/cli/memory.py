@@ -1,0 +1,275 @@
+"""A platform that keeps a site in memory: small, but real. It is held to the same contract as the podman platform."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from skupper_podman import SKUPPER_VERSION
+from skupper_podman.desired.tokens import GENERATED_BY, check_token, next_link_name
+from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError, UsageError
+from skupper_podman.model.link import IncomingLink, Link, LinkState, LinkStatus, Token
+from skupper_podman.model.network import Address, Connector, Listener, NetworkStatus, Router, RouterStatus, Site
+from skupper_podman.model.network import SiteStatus as NetworkSite
+from skupper_podman.model.service import Service, Target
+from skupper_podman.model.site import SiteSpec
+from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, VersionInfo
+from skupper_podman.plan import Plan, Step
+from skupper_podman.platform import SiteRequest
+
+SITE_ID = "484cccc3-401c-4c30-a6ed-73382701b18a"
+PEER_ID = "496ca1de-0c80-4e70-bbb4-d0d6ec2a09c0"
+T = TypeVar("T")
+CREATED = datetime.datetime(2022, 11, 17, 15, 2, 1, tzinfo=datetime.UTC)
+
+
+def token_text(site_id: str = PEER_ID, host: str = "192.0.2.10") -> bytes:
+    """A connection token as another site writes it (its certificates are not looked at here)."""
+    return f"""apiVersion: v1
+data:
+  ca.crt: Y2E=
+  tls.crt: Y2VydA==
+  tls.key: a2V5
+kind: Secret
+metadata:
+  annotations:
+    edge-host: {host}
+    edge-port: "45671"
+    inter-router-host: {host}
+    inter-router-port: "55671"
+    skupper.io/generated-by: {site_id}
+    skupper.io/site-version: 1.9.6
+  creationTimestamp: null
+  labels:
+    skupper.io/type: connection-token
+  name: skupper
+type: kubernetes.io/tls
+""".encode()
+
+
+@dataclass
+class MemoryPlatform:
+    """The site of one user. Tests set the fields marked below to decide what probes say."""
+
+    user: str = "jdoe"
+    name: str = "podman"
+    spec: SiteSpec | None = None
+    links_by_name: dict[str, Link] = field(default_factory=dict)
+    services_by_address: dict[str, Service] = field(default_factory=dict)
+    requests: list[SiteRequest] = field(default_factory=list)
+    # what probes say
+    probes: tuple[Probe, ...] = (Probe("container skupper-router", "ok", "running"),)
+    link_state: LinkState = "connected"
+    link_reason: str = ""
+    service_health: ServiceStatus | None = None
+    network: NetworkStatus | None = None
+    network_error: SkupperError | None = None
+    incoming: tuple[IncomingLink, ...] = ()
+    certificate: tuple[bytes, bytes] = (b"", b"")
+    # what a plan says beside its steps, and a step that fails
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    broken_step: BaseException | None = None
+
+    def _site(self) -> SiteSpec:
+        if self.spec is None:
+            raise NotEnabledError(f"Skupper is not enabled for user '{self.user}'", "to create a site: skupper init")
+        return self.spec
+
+    def _plan(self, title: str, steps: tuple[Step, ...], **facts: object) -> Plan:
+        if self.broken_step is not None and steps:
+            steps = (*steps, Step("run", "what goes wrong", self._break))
+        return Plan(title, steps, {**facts, "warnings": self.warnings, "notes": self.notes})
+
+    def _break(self) -> None:
+        assert self.broken_step is not None
+        raise self.broken_step
+
+    def plan_init(self, request: SiteRequest) -> Plan:
+        self.requests.append(request)
+        if self.spec is not None:
+            return self._plan(f"Site {self.spec.name} is complete", (), existed=True)
+        spec = replace(request.spec, name=request.spec.name or "vm1-jdoe-c3d98", site_id=SITE_ID)
+
+        def do() -> None:
+            self.spec = spec
+
+        def undo() -> None:
+            self.spec = None
+
+        steps = (Step("create", f"site {spec.name}", do, undo),)
+        return self._plan(f"Create site {spec.name}", steps, name=spec.name, existed=False)
+
+    def plan_delete(self) -> Plan:
+        spec = self._site()
+        links, services = self.links_by_name, self.services_by_address
+
+        def do() -> None:
+            self.spec, self.links_by_name, self.services_by_address = None, {}, {}
+
+        def undo() -> None:
+            self.spec, self.links_by_name, self.services_by_address = spec, links, services
+
+        return self._plan(f"Delete site {spec.name}", (Step("delete", f"site {spec.name}", do, undo),))
+
+    def plan_link_create(self, token: Token, name: str, cost: int | None) -> Plan:
+        site = self._site()
+        name = name or next_link_name(tuple(self.links_by_name))
+        if name in self.links_by_name:
+            raise ConflictError(f"link {name} already exists")
+        peers = {link.name: link.peer_site_id for link in self.links_by_name.values()}
+        check_token(token, site.site_id, peers)
+        host, port = token.endpoint("inter-router")
+        link = Link(name, token.kind, host, port, cost or 1, token.generated_by, CREATED)
+        step = self._put(self.links_by_name, name, link, f"link {name}")
+        return self._plan(f"Create link {name}", (step,), name=name, host=host, port=port, cost=link.cost)
+
+    def plan_link_delete(self, name: str) -> Plan:
+        self._site()
+        if name not in self.links_by_name:
+            raise NotFoundError(f'no such link "{name}"', "to see the links: skupper link status")
+        return self._plan(f"Delete link {name}", (self._drop(self.links_by_name, name, f"link {name}"),), name=name)
+
+    def plan_service_create(self, service: Service) -> Plan:
+        self._site()
+        if service.address in self.services_by_address:
+            raise ConflictError(f"Service {service.address} already defined")
+        step = self._put(self.services_by_address, service.address, service, f"service {service.address}")
+        return self._plan(f"Create service {service.address}", (step,), address=service.address)
+
+    def plan_service_delete(self, address: str) -> Plan:
+        self._service(address)
+        step = self._drop(self.services_by_address, address, f"service {address}")
+        return self._plan(f"Delete service {address}", (step,), address=address)
+
+    def plan_bind(self, address: str, target: Target) -> Plan:
+        service = self._service(address)
+        if target in service.targets:
+            return self._plan(f"{target.host} is a target of {address} already", (), address=address)
+        changed = replace(service, targets=(*service.targets, target))
+        return self._plan(f"Add target {target.host}", (self._change(changed),), address=address)
+
+    def plan_unbind(self, address: str, host: str, *, delete_if_last: bool) -> Plan:
+        service = self._service(address)
+        left = tuple(target for target in service.targets if target.host != host)
+        if left == service.targets:
+            raise NotFoundError(f"Could not find target {host} for service interface {address}")
+        if delete_if_last and not left:
+            return self.plan_service_delete(address)
+        return self._plan(f"Remove target {host}", (self._change(replace(service, targets=left)),), address=address)
+
+    def _service(self, address: str) -> Service:
+        self._site()
+        if address not in self.services_by_address:
+            raise NotFoundError(f"Service {address} not defined", "to see the services: skupper service status")
+        return self.services_by_address[address]
+
+    def _change(self, service: Service) -> Step:
+        before = self.services_by_address[service.address]
+        put: Callable[[Service], None] = lambda value: self.services_by_address.update({value.address: value})  # noqa: E731
+        return Step("update", f"service {service.address}", lambda: put(service), lambda: put(before))
+
+    @staticmethod
+    def _put(table: dict[str, T], key: str, value: T, what: str) -> Step:
+        return Step("create", what, lambda: table.update({key: value}), lambda: table.pop(key, None) and None)
+
+    @staticmethod
+    def _drop(table: dict[str, T], key: str, what: str) -> Step:
+        before = table[key]
+        return Step("delete", what, lambda: table.pop(key) and None, lambda: table.update({key: before}))
+
+    def create_token(self, name: str, ingress_host: str) -> bytes:
+        site = self._site()
+        hosts = site.ingress_hosts if site.ingress != "none" else ()
+        if not hosts:
+            raise UsageError("tokens cannot be generated for sites initialized with ingress type none")
+        if ingress_host and ingress_host not in hosts:
+            raise UsageError(f"tokens can only be generated for the available ingress hosts: [{' '.join(hosts)}]")
+        text = token_text(site.site_id, ingress_host or hosts[0])
+        return text.replace(b"  name: skupper", f"  name: {name}".encode())
+
+    def identity(self) -> tuple[str, str]:
+        return self._site().name, self._site().site_id
+
+    def links(self) -> tuple[Link, ...]:
+        self._site()
+        return tuple(self.links_by_name[name] for name in sorted(self.links_by_name))
+
+    def services(self) -> tuple[Service, ...]:
+        self._site()
+        return tuple(self.services_by_address[address] for address in sorted(self.services_by_address))
+
+    def site_certificate(self) -> tuple[bytes, bytes]:
+        self._site()
+        return self.certificate
+
+    def site_status(self) -> SiteStatus:
+        site = self._site()
+        return SiteStatus(
+            site.name, site.site_id, self.user, site.router_mode, SKUPPER_VERSION, "embedded", "localhost/host:1",
+            site.network, len(self.services_by_address), self.probes,
+        )  # fmt: skip
+
+    def link_status(self) -> tuple[LinkStatus, ...]:
+        return tuple(LinkStatus(link, self.link_state, self.link_reason, "peer") for link in self.links())
+
+    def incoming_links(self) -> tuple[IncomingLink, ...]:
+        self._site()
+        if self.network_error:
+            raise self.network_error
+        return self.incoming
+
+    def service_status(self) -> tuple[ServiceStatus, ...]:
+        template = self.service_health
+        if template is None:
+            return tuple(ServiceStatus(service, "ok", "reachable", reachable=True) for service in self.services())
+        return tuple(replace(template, service=service) for service in self.services())
+
+    def network_status(self) -> NetworkStatus:
+        site = self._site()
+        if self.network_error:
+            raise self.network_error
+        return self.network if self.network is not None else self._own_network(site)
+
+    def _own_network(self, site: SiteSpec) -> NetworkStatus:
+        names = [
+            (f"{service.address}:{port}", service.protocol, service)
+            for service in self.services()
+            for port in service.ports
+        ]
+        router = RouterStatus(
+            Router(name=f"0/{site.name}", mode="interior"),
+            listeners=tuple(Listener(address=name, name=name) for name, _protocol, _service in names),
+            connectors=tuple(
+                Connector(address=name, host=target.host)
+                for name, _protocol, service in names
+                for target in service.targets
+            ),
+        )
+        local = Site(identity=site.site_id, name=site.name, platform="podman", version=SKUPPER_VERSION)
+        addresses = tuple(Address(name=name, protocol=protocol) for name, protocol, _service in names)
+        return NetworkStatus(addresses, (NetworkSite(local, (router,)),))
+
+    def versions(self) -> VersionInfo:
+        return VersionInfo(SKUPPER_VERSION)
+
+
+def remote_network(site: SiteSpec) -> NetworkStatus:
+    """A network of the given site and one more that is linked to it."""
+    from skupper_podman.model.network import Link as NetworkLink
+
+    local = Site(identity=site.site_id, name=site.name, platform="podman", version=SKUPPER_VERSION)
+    peer = Site(identity=PEER_ID, name="east", namespace="east", platform="kubernetes", version=SKUPPER_VERSION)
+    links = (NetworkLink(name="east-router", direction="outgoing", mode="interior"),)
+    back = (NetworkLink(name=site.name, direction="incoming", mode="interior"),)
+    return NetworkStatus(
+        sites=(
+            NetworkSite(local, (RouterStatus(Router(name=f"0/{site.name}", mode="interior"), links),)),
+            NetworkSite(peer, (RouterStatus(Router(name="0/east-router", mode="interior"), back),)),
+        )
+    )
+
+
+__all__ = ["CREATED", "GENERATED_BY", "PEER_ID", "SITE_ID", "MemoryPlatform", "remote_network", "token_text"]
