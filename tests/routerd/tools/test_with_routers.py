@@ -159,3 +159,13 @@ def test_the_router_tells_its_site(network: Network, capsys: pytest.CaptureFixtu
 def test_refused_by_an_absent_router(network: Network, capsys: pytest.CaptureFixture[str]) -> None:
     line = run(capsys, skmanage, "query", "--type", "router", "-r", "gone", "-b", network.interior, status=1)
     assert line.startswith("SendException: RELEASED: ")
+
+
+def test_a_client_left_alone_past_the_idle_timeout_connects_again(network: Network) -> None:
+    with ManagementClient(network.interior) as client:
+        assert client.query("router", ["id"]).rows == (("A",),)
+        first = client._wire
+        assert first is not None
+        first._used -= 3600  # as if an hour had passed since the last frame; the router allows 16 s
+        assert client.query("router", ["id"]).rows == (("A",),)
+        assert client._wire is not first
