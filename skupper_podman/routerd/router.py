@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from skupper_podman.model.flow import Attribute, RecordType
@@ -35,12 +35,15 @@ from skupper_podman.routerd.counters import Totals
 from skupper_podman.routerd.dns import Resolver
 from skupper_podman.routerd.flowlog import log as flowlog
 from skupper_podman.routerd.log import Log
-from skupper_podman.routerd.loop import Loop
+from skupper_podman.routerd.loop import Loop, Timer
 from skupper_podman.routerd.message import HeadParser, Message, RouterAnnotations, compose, routing_message
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 from skupper_podman.routerd.switch import Switch
 
 Reached = Callable[[bool], None]
+
+#: Seconds for which changes are collected before other routers are told.
+_COMBINE = 0.05
 
 
 class Router:
@@ -77,6 +80,7 @@ class Router:
         self._settling = False
         self._on_idle: Callable[[], None] | None = None
         self._tcp_flows = 0
+        self._early_tick: Timer | None = None
         self.node = self.namespace.node(self.id)
         passed = RouterAnnotations(ingress=self.node, trace=(self.node,))
         self.own_annotations = passed if mode is Mode.INTERIOR else RouterAnnotations()
@@ -210,14 +214,39 @@ class Router:
     def _settle(self) -> None:
         self._settling = False
         while True:
-            todo: list[Any] = [*self.table.take_actions(), *self.edge_proxies.take_actions()]
-            todo += self.edge_peers.take_actions()
+            done = self._perform_all(self.table.take_actions())
             if self.routing is not None:
-                todo += self.routing.take_actions()
-            if not todo:
+                done += self._perform_all(self.routing.take_actions())
+            # Last: an edge router that hears of an address uses it at once, and its replies need what was announced.
+            done += self._perform_all(self.edge_proxies.take_actions())
+            done += self._perform_all(self.edge_peers.take_actions())
+            if not done:
                 return
-            for action in todo:
-                self.handle_safely(lambda action=action: self._perform(action))  # type: ignore[misc]
+
+    def _perform_all(self, todo: Sequence[Any]) -> int:
+        for action in todo:
+            self.handle_safely(lambda action=action: self._perform(action))  # type: ignore[misc]
+        return len(todo)
+
+    def _announce_soon(self, key: str) -> None:
+        """Tell other routers of changed addresses: at once of edge routers, else after a moment, to combine changes."""
+        if self.routing is not None and key[0] == "H":
+            self.routing.tick(self.loop.now)
+        else:
+            self._tick_routing_soon()
+
+    def _tick_routing_soon(self) -> None:
+        """Do what would wait for the next second now: requests and announcements of routers that have just met."""
+        if self.routing is not None and self._early_tick is None:
+            self._early_tick = self.loop.call_later(_COMBINE, self._tick_routing)
+
+    def _tick_routing(self) -> None:
+        if self._early_tick is not None:
+            self._early_tick.cancel()
+            self._early_tick = None
+        if self.routing is not None:
+            self.routing.tick(self.loop.now)
+            self.settle_soon()
 
     def _perform(self, action: Any) -> None:
         routing, proxies = self.routing, self.edge_proxies
@@ -225,6 +254,7 @@ class Router:
             case actions.AnnounceUp(key, treatment, in_links, mesh):
                 if routing is not None:
                     routing.address_up(key, treatment, in_links, mesh)
+                    self._announce_soon(key)
                 elif self.mode == "edge":
                     proxies.consumers_up(key)
             case actions.AnnounceChanged(key, treatment, in_links, mesh):
@@ -233,6 +263,7 @@ class Router:
             case actions.AnnounceDown(key):
                 if routing is not None:
                     routing.address_down(key)
+                    self._announce_soon(key)
                 elif self.mode == "edge":
                     proxies.consumers_down(key)
             case actions.SourceUp(key):
@@ -258,6 +289,7 @@ class Router:
             case actions.RouterLost(router_id):
                 self.table.router_lost(router_id)
             case actions.PathsChanged():
+                self._tick_routing_soon()
                 self._neighbours_changed()
             case actions.Log(module, level, text):
                 self.log.write(module, level, text)
@@ -302,6 +334,8 @@ class Router:
             opcode = message.application_properties.get("opcode")
             if isinstance(opcode, str):
                 routing.receive(identity, str(opcode), message.body, self.loop.now)
+                if opcode in ("RA", "LSU"):
+                    self._tick_routing_soon()
         if key[0] in "RT":
             self._relay(identity, key, annotations, octets)
         self.settle_soon()
@@ -521,9 +555,7 @@ class Router:
     def _tick(self) -> None:
         """Once a second: routing, keep-alive frames, silent peers."""
         self.loop.call_later(1.0, self._tick)
-        if self.routing is not None:
-            self.routing.tick(self.loop.now)
-            self.settle_soon()
+        self._tick_routing()
         now_ms = int(time.monotonic() * 1000)
         for conn in list(self.connections.values()):
             self.handle_safely(lambda conn=conn: conn.tick(now_ms))  # type: ignore[misc]

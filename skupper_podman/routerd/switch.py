@@ -16,6 +16,7 @@ from skupper_podman.routerd.core.forwarding import Decision, Origin, route
 from skupper_podman.routerd.core.table import Address
 from skupper_podman.routerd.fanout import FanOut
 from skupper_podman.routerd.message import STREAMING, RouterAnnotations
+from skupper_podman.routerd.parking import Parked
 from skupper_podman.routerd.streams import RELEASED_SETTLED, Outcome, Sink, Start, rejected
 
 if TYPE_CHECKING:
@@ -75,13 +76,15 @@ class Switch:
             from_router=conn.role_name in ("inter-router", "inter-router-data"),
         )
 
-    def _decided(self, key: str, start: Start, origin: Origin) -> Sink | Outcome:
+    def _decided(self, key: str, start: Start, origin: Origin, *, may_wait: bool = True) -> Sink | Outcome:
         router = self._router
         decision = route(router.table, router.routing, key, origin, router.has_uplink)
         router.counters.count_decision(decision, origin)
         if decision.outcome == "rejected":
             return rejected(decision.condition or "amqp:not-found", decision.reason)
         if decision.outcome is not None:
+            if key[0] == "H" and may_wait and router.routing is not None and not start.settled:
+                return Parked(router, key, lambda: self._decided(key, start, origin, may_wait=False))
             return RELEASED_SETTLED
         address = decision.address
         if address is not None and address.priority is not None:

@@ -220,7 +220,7 @@ class TcpFlow:
         """The far end cannot go on: end our message and the socket with it."""
         self._end_message(abort=False)
         self._close_socket(reset=outcome.failed)
-        self._settle_incoming(FAILED_SETTLED if outcome.failed else ACCEPTED_SETTLED)
+        self._settle_incoming(FAILED_SETTLED)
 
     def _end_message(self, *, abort: bool) -> None:
         out = self.out

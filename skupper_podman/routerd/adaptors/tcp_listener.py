@@ -7,7 +7,7 @@ not touched when it closes; each connection has its own reply address, gone with
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.adaptors import tcp_heads
@@ -19,6 +19,10 @@ from skupper_podman.routerd.streams import Outcome, Start
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
+
+
+#: Seconds that a reply may come later than the end of its request.
+_REPLY_LIMIT: Final = 10.0
 
 
 class ListenerFlow(TcpFlow):
@@ -65,6 +69,16 @@ class ListenerFlow(TcpFlow):
             self._want_read(True)
             if not self.lite:
                 self._read()
+
+    def outcome(self, outcome: Outcome) -> None:
+        """The request is done with; a reply that does not come within a while never will."""
+        super().outcome(outcome)
+        if outcome.settled and self.source is None and not self._in_settled and not self._ended:
+            self.router.loop.call_later(_REPLY_LIMIT, self._no_reply)
+
+    def _no_reply(self) -> None:
+        if self.source is None and not self._in_settled and not self._ended:
+            self._fail()
 
     def _over(self) -> None:
         self.router.forget_temporary(self._reply_key)
