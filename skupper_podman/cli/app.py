@@ -81,7 +81,8 @@ def _answer(words: list[str], world: World) -> int:
     if path in catalog.ABSENT:
         matter, instead = catalog.ABSENT[path]
         raise SkupperError(f"'{helptext.name_of(path)}' {matter}", instead)
-    choice = choose(argv.scan(words, "platform"), world, tolerant=path in catalog.ANY_PLATFORM)
+    tolerant = path in catalog.ANY_PLATFORM or catalog.is_group(path) or bool({"-h", "--help"} & set(rest))
+    choice = choose(argv.scan(words, "platform"), world, tolerant=tolerant)
     if path == "help":
         world.write_out(help_topic(rest, catalog.closing_words(choice.platform)))
         return 0
@@ -90,7 +91,7 @@ def _answer(words: list[str], world: World) -> int:
         world.write_out(helptext.group_help(path, "" if path else catalog.closing_words(choice.platform)))
         return 0
     leaf = load(path)
-    if path not in catalog.ANY_PLATFORM and not {"-h", "--help"} & set(rest):
+    if not tolerant:
         refuse_kubernetes(choice)
     return _run_leaf(leaf, rest, Session(world, choice))
 

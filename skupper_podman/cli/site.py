@@ -83,7 +83,7 @@ class Init(InitLater):
     app, "init", Init, changes=True, in_order=True, elsewhere=INIT_ON_KUBERNETES, examples=_EXAMPLES,
 )  # fmt: skip
 def init(session: Session, options: Init, _arguments: tuple[str, ...]) -> Result:
-    """Make this host a Skupper site
+    """Initialise skupper installation
 
     Run again, it completes and repairs the site; on a complete one it changes nothing.
     """

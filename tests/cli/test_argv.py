@@ -95,7 +95,7 @@ def test_deprecated_flags_give_a_notice() -> None:
 
 
 def test_flags_of_elsewhere_are_refused_as_such() -> None:
-    with pytest.raises(UsageError, match="^not here$") as error:
+    with pytest.raises(UsageError, match=r"^not here$") as error:
         parse(FLAGS, ["-n", "west"], lambda flag: "not here" if flag == "-n" else "")
     assert not isinstance(error.value, CommandLineError)
 

@@ -49,7 +49,7 @@ def test_every_command_loads_and_declares_its_own_path() -> None:
     for path, (module, short) in catalog.COMMANDS.items():
         if module and path != "help":
             assert app.load(path).declared.path == path
-            assert app.load(path).declared.description.splitlines()[0] == short or path == "init"
+            assert app.load(path).declared.description.splitlines()[0] == short
 
 
 def test_absent_commands_are_no_commands() -> None:

@@ -27,22 +27,22 @@ def test_bad_integers(text: str) -> None:
 
 def test_integer_ranges() -> None:
     for text, bits in (("2147483648", 32), ("9223372036854775808", 64), ("9" * 10_000, 64)):
-        with pytest.raises(go.ValueSyntaxError, match="value out of range$"):
+        with pytest.raises(go.ValueSyntaxError, match=r"value out of range$"):
             go.parse_int(text, bits)
     assert go.parse_int("-2147483648", 32) == -(1 << 31)
-    with pytest.raises(go.ValueSyntaxError, match="^strconv.Atoi: .*value out of range$"):
+    with pytest.raises(go.ValueSyntaxError, match=r"^strconv.Atoi: .*value out of range$"):
         go.atoi("9" * 30)
 
 
 def test_atoi_is_decimal_only() -> None:
     assert go.atoi("017") == 17
-    with pytest.raises(go.ValueSyntaxError, match='strconv.Atoi: parsing "0x1": invalid syntax'):
+    with pytest.raises(go.ValueSyntaxError, match=r'strconv.Atoi: parsing "0x1": invalid syntax'):
         go.atoi("0x1")
 
 
 def test_booleans() -> None:
     assert [go.parse_bool(text) for text in ("1", "t", "TRUE", "0", "False")] == [True, True, True, False, False]
-    with pytest.raises(go.ValueSyntaxError, match='^strconv.ParseBool: parsing "yes": invalid syntax$'):
+    with pytest.raises(go.ValueSyntaxError, match=r'^strconv.ParseBool: parsing "yes": invalid syntax$'):
         go.parse_bool("yes")
 
 
@@ -100,7 +100,7 @@ def test_lists() -> None:
 
 @pytest.mark.parametrize("text", ['a"b', '"a', '"a"b', 'a,b"'])
 def test_stray_quotes(text: str) -> None:
-    with pytest.raises(go.ValueSyntaxError, match="^parse error on line 1, column"):
+    with pytest.raises(go.ValueSyntaxError, match=r"^parse error on line 1, column"):
         go.parse_strings(text)
 
 
@@ -121,7 +121,15 @@ def test_quoting() -> None:
 
 @given(st.text())
 def test_any_text_parses_or_is_a_syntax_error(text: str) -> None:
-    for parse in (go.parse_bool, go.parse_int, go.atoi, go.parse_duration, go.parse_strings, go.parse_ints, go.parse_map):
+    for parse in (
+        go.parse_bool,
+        go.parse_int,
+        go.atoi,
+        go.parse_duration,
+        go.parse_strings,
+        go.parse_ints,
+        go.parse_map,
+    ):
         try:
             parse(text)
         except go.ValueSyntaxError:
