@@ -127,7 +127,7 @@ class ConnectionProvider(_Plain):
             "container": conn.container,
             "properties": conn.remote_properties,
             "opened": opened is not None,
-            "active": conn.active,
+            "active": conn.active and opened is not None,
             "adminStatus": "enabled",
             "operStatus": "up",
             "uptimeSeconds": int(now - opened) if opened is not None else 0,

@@ -190,7 +190,7 @@ def _link_status(site: Observation, secret: LinkSecret, answers: RouterAnswers) 
     if rows is None:
         return LinkStatus(link, "unknown", answers.problem("connection"))
     for row in rows:
-        if row.get("role") in ("inter-router", "edge") and row.get("host") == f"{host}:{port}" and row.get("active"):
+        if row.get("role") in ("inter-router", "edge") and row.get("host") == f"{host}:{port}" and _established(row):
             peer = str(row.get("container") or "")
             return LinkStatus(link, "connected", "", peer, _since(row))
     return LinkStatus(link, "not connected", f"the router has no connection to {host}:{port}")
@@ -227,7 +227,7 @@ def _edges(answers: RouterAnswers) -> frozenset[str] | None:
     rows = answers.rows("connection")
     if rows is None:
         return None
-    return frozenset(str(row.get("container")) for row in rows if row.get("role") == "edge" and row.get("active"))
+    return frozenset(str(row.get("container")) for row in rows if row.get("role") == "edge" and _established(row))
 
 
 def _reachable(answers: RouterAnswers) -> frozenset[str] | None:
@@ -311,3 +311,8 @@ def versions(context: Context) -> VersionInfo:
     found = (("transport", router), ("controller", controller))
     images = tuple((label, info.image, info.image_digest) for label, info in found if info is not None)
     return VersionInfo(SKUPPER_VERSION, images)
+
+
+def _established(connection: Mapping[str, object]) -> bool:
+    """Whether the peer has answered: a router that retries shows its attempt as a connection that is not opened."""
+    return bool(connection.get("active")) and bool(connection.get("opened", True))

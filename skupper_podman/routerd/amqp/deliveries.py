@@ -187,7 +187,6 @@ class InDelivery:
         self.outcome(outcome)
 
     def _ended(self) -> None:
-        self.complete = True
         link = self.link
         if self.sink is None and not self._discard:
             parser = self._parser
@@ -198,6 +197,8 @@ class InDelivery:
                 self._malformed(error)
             else:
                 self._route(True)
+        # Only now: an outcome that comes earlier must not settle a delivery that is still the link's current one.
+        self.complete = True
         lib.pn_link_advance(link.pointer)
         presettled = bool(lib.pn_delivery_settled(self.pointer))
         link.received(presettled)
