@@ -109,6 +109,12 @@ class MobileSync:
         remote.requested = False
         return self._apply(remote, update.add if update.exist is None else update.exist, gone), False
 
+    def distrust(self, router_id: str) -> None:
+        """Ask a router for its whole set again; its addresses stay until the answer comes."""
+        remote = self._remotes.get(router_id)
+        if remote is not None:
+            remote.sequence = 0
+
     def flush(self, router_id: str) -> list[Change]:
         """Forget a router; gives the addresses it takes along."""
         remote = self._remotes.pop(router_id, None)

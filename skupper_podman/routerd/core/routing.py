@@ -235,6 +235,7 @@ class Routing:
             update = LinkStateUpdate.read(body)
             node = self._learn(update.id, now)
             if node is not None:
+                self._check_instance(node, update.instance)
                 self._tracker.updated(node, update, now)
         elif opcode == "LSR":
             if self._learn(sender, now) is not None:
@@ -319,9 +320,13 @@ class Routing:
             self._log("ROUTER", "error", f"Exceeded Maximum Router Count of {MAX_ROUTERS}; further routers are ignored")
 
     def _check_instance(self, node: Node, instance: int) -> None:
+        unknown = node.instance == 0
         if self._tracker.restarted(node, instance):
             self._log("ROUTER", "info", f"Detected Restart of Router Node {node.id}")
             self._forget_addresses(node.id)
+        elif unknown and instance:
+            # Addresses that came before the instance was known may be those of an earlier one.
+            self._mobile.distrust(node.id)
 
     def _update_paths(self, now: float) -> None:
         """Compute paths anew if the graph changed, and next hops if the links did."""

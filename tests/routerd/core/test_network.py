@@ -355,3 +355,16 @@ def test_a_version_from_the_future_is_reported_once() -> None:
         routing.receive(1, "RA", {"id": "Z", "pv": 2}, net.now)
     texts = [getattr(action, "text", "") for action in routing.take_actions()]
     assert len([text for text in texts if "protocol version 2 from Z" in text]) == 1
+
+
+def test_a_restart_is_noticed_even_if_the_first_instance_was_never_advertised() -> None:
+    """Link state arrived, every RA was lost, the router restarted and counts from one again."""
+    net = built("chain", "ABC")
+    net.drop = lambda sender, receiver, opcode: opcode == "RA"
+    net.run(10)
+    net.drop = lambda sender, receiver, opcode: False
+    net.restart("C")
+    net.add("D")
+    net.link("C", "D")
+    net.run(10)
+    net.check()
