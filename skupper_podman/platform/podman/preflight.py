@@ -295,7 +295,7 @@ def _space(podman: PodmanFacts | None, host: Host, data_home: Path) -> Iterator[
             yield Blocker(
                 "disk-full",
                 f"the file system of {what}, {path}, has {left} left",
-                f"free {MINIMUM_FREE // 2**20} MiB or more: df -h {space.path}; df -i {space.path}; podman system prune",
+                f"free {MINIMUM_FREE >> 20} MiB or more: df -h {space.path}; df -i {space.path}; podman system prune",
             )
         if what == "the data home" and not space.writable:
             yield Blocker(

@@ -1,0 +1,51 @@
+"""``python -m skupper_podman.supervisor``: what the unit skupper-podman.service runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from skupper_podman.errors import SkupperError
+from skupper_podman.files import read_bytes
+from skupper_podman.paths import Paths, paths_for
+from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.endpoint import parse_document, resolve
+from skupper_podman.supervisor.heal import Medic
+from skupper_podman.supervisor.loop import Loop
+from skupper_podman.supervisor.notify import Notifier
+from skupper_podman.supervisor.observe import Observer
+
+API_TIMEOUT = 15.0
+
+
+def build(paths: Paths, env: Mapping[str, str]) -> Loop:
+    """The loop for the site of this user; the Podman endpoint is the one its commands use.
+
+    Raises:
+        SkupperError: ``podman.yaml`` is unusable.
+    """
+    endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
+    api = PodmanApi(endpoint.url, API_TIMEOUT)
+    observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic)
+    return Loop(observer, Medic(api, os.getuid()), Notifier(env), paths.lock_file, _log)
+
+
+def _log(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Supervise until told to stop; returns the exit code."""
+    paths = paths_for(os.getuid(), os.environ, Path.home())
+    try:
+        return build(paths, os.environ).run()
+    except SkupperError as error:
+        _log(f"Error: {error.message}" + (f"\nHint: {error.hint}" if error.hint else ""))
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

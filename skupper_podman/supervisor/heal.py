@@ -1,0 +1,179 @@
+"""Mends what is broken: starts, restarts, and does by hand what Podman cannot when its own helpers were killed.
+
+Tried against Podman 4.3.1, where
+- a container whose monitor (conmon) died can be neither stopped nor restarted: Podman waits for the exit code that
+  conmon would have left in a file. So that file is written here, after the container's process is killed.
+- the restart policy of a rootless container with published ports ends in a crash of ``podman container cleanup``,
+  which leaves a port forwarder behind that holds the port, and a network without a forwarder of its own. So stray
+  forwarders are ended before a start, and a container without its port is stopped and started once more.
+
+What always holds: only processes of this user are ended, and only those that belong to the container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from skupper_podman.errors import PlatformError, SkupperError
+from skupper_podman.files import write_atomic
+from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.facts import ContainerInfo
+from skupper_podman.supervisor import processes
+from skupper_podman.supervisor.observe import Vitals
+
+STOP_TIMEOUT = 10
+RESTART_TIMEOUT = 3
+"""Seconds a broken container gets to stop by itself."""
+_KILLED = "137"
+"""What a process ended by SIGKILL leaves as exit code (128 + 9)."""
+_AT_ONCE = 16
+
+
+class Medic:
+    """Acts on containers of this user."""
+
+    def __init__(
+        self,
+        api: PodmanApi,
+        uid: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._uid = uid
+        self._clock = clock
+        self._sleep = sleep
+
+    def start(self, container: ContainerInfo, vitals: Vitals | None, exit_dir: str) -> None:
+        """Start a stopped container and see that its ports are there.
+
+        Raises:
+            SkupperError: Podman could not.
+        """
+        self._clear_ports(container)
+        if container.state == "stopping":
+            self._bury(container, vitals, exit_dir)
+        try:
+            self._api.start(container.name)
+        except SkupperError:
+            # Left half-way by an attempt that was killed: stopping it lets Podman tidy up, then it may start.
+            self._api.stop(container.name, RESTART_TIMEOUT)
+            self._clear_ports(container)
+            self._api.start(container.name)
+        self._open_ports(container)
+
+    def restart(self, container: ContainerInfo, vitals: Vitals | None, exit_dir: str) -> None:
+        """Stop and start a container that does not work, whatever is left of it.
+
+        Raises:
+            SkupperError: Podman could not.
+        """
+        monitored = bool(vitals and vitals.monitor and vitals.monitor.alive())
+        if monitored:
+            try:
+                self._api.restart(container.name, RESTART_TIMEOUT)
+                self._open_ports(container)
+                return
+            except SkupperError:
+                pass  # it is mended the hard way below
+        self._bury(container, vitals, exit_dir)
+        self._clear_ports(container)
+        self._api.start(container.name)
+        self._open_ports(container)
+
+    def restart_all(self, containers: Iterable[ContainerInfo]) -> None:
+        """Stop all, so that Podman takes down the network they share, then start all in the given order.
+
+        Raises:
+            SkupperError: one of them could not be started; the others were.
+        """
+        ordered = list(containers)
+        self.stop_all(ordered, RESTART_TIMEOUT)
+        errors = []
+        for container in ordered:
+            try:
+                self._clear_ports(container)
+                self._api.start(container.name)
+                self._open_ports(container)
+            except SkupperError as error:
+                errors.append(error.message)
+        if errors:
+            raise PlatformError("; ".join(errors))
+
+    def stop_all(self, containers: Iterable[ContainerInfo], timeout: int = STOP_TIMEOUT) -> tuple[str, ...]:
+        """Stop all at the same time, with SIGKILL after ``timeout`` seconds; returns what went wrong, a line each."""
+        names = [container.name for container in containers]
+
+        def stop(name: str) -> str:
+            try:
+                self._api.stop(name, timeout)
+            except SkupperError as error:
+                return error.message
+            return ""
+
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            return tuple(filter(None, pool.map(stop, names)))
+
+    def _bury(self, container: ContainerInfo, vitals: Vitals | None, exit_dir: str) -> None:
+        """Make Podman see that a container without monitor has ended: end it, and leave the exit code conmon would."""
+        process = vitals.process if vitals else None
+        if process is not None and process.alive():
+            _signal(process, signal.SIGKILL)
+        directory = Path((vitals.exit_dir if vitals else "") or exit_dir or "/nonexistent")
+        with contextlib.suppress(PlatformError):
+            write_atomic(directory / container.id, _KILLED.encode(), 0o644)
+            return
+        # Podman gives up waiting for the exit code after five seconds, complains, and takes it for stopped then.
+        with contextlib.suppress(SkupperError):
+            self._api.kill(container.name)
+
+    def _clear_ports(self, container: ContainerInfo) -> None:
+        """End port forwarders that outlived the container they forwarded to."""
+        if self._uid == 0 or not container.ports:
+            return
+        listening = processes.listening_ports()
+        inodes = {inode for port in container.ports for inode in listening.get(port.host_port, ())}
+        strays = processes.holders(inodes, "rootlessport", self._uid) if inodes else ()
+        for stray in strays:
+            _signal(stray, signal.SIGTERM)
+        self._wait(lambda: not any(stray.alive() for stray in strays), 1.0)
+
+    def _open_ports(self, container: ContainerInfo) -> None:
+        """See that a rootless container has its port forwarder; if not, stop and start it once more.
+
+        With root, the monitor holds the ports, and a start fails if they are taken.
+        """
+        if self._uid == 0:
+            return
+        wanted = {port.host_port for port in container.ports}
+
+        def there() -> bool:
+            return wanted <= set(processes.listening_ports())
+
+        if not wanted or self._wait(there, 1.0):
+            return
+        self._api.stop(container.name, RESTART_TIMEOUT)
+        self._clear_ports(container)
+        self._api.start(container.name)
+        if not self._wait(there, 1.0):
+            raise PlatformError(f"{container.name} runs, but nothing listens on its port")
+
+    def _wait(self, condition: Callable[[], bool], limit: float) -> bool:
+        deadline = self._clock() + limit
+        while not condition():
+            if self._clock() >= deadline:
+                return False
+            self._sleep(0.05)
+        return True
+
+
+def _signal(process: processes.Process, number: signal.Signals) -> None:
+    if process.alive():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, number)

@@ -1,0 +1,204 @@
+"""The supervisor's loop: look, let the core decide, act in threads, tell systemd, wait for the next reason to look.
+
+What always holds: the loop itself never waits for an action, so the watchdog is fed while a container stops; the end of
+a watched process ends the wait at once; a termination signal stops all containers, at the same time, and then the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import selectors
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+
+from skupper_podman.errors import ConflictError, SkupperError
+from skupper_podman.locks import locked
+from skupper_podman.platform.podman.facts import ContainerInfo
+from skupper_podman.supervisor import processes
+from skupper_podman.supervisor.core import Action, Supervisor, rank
+from skupper_podman.supervisor.heal import STOP_TIMEOUT, Medic
+from skupper_podman.supervisor.notify import Notifier
+from skupper_podman.supervisor.observe import Observer
+
+TICK = 2.0
+"""Seconds between looks when nothing happens."""
+NETWORK_WAIT = 30.0
+FRESH_BOOT = 300.0
+EXIT_STOPPED = 0
+EXIT_GONE = 3
+"""The site does not exist any more; the unit must not be started again."""
+
+_WORKERS = 8
+
+Log = Callable[[str], None]
+
+
+class Loop:
+    """Supervises one site until it is told to stop, or the site is gone."""
+
+    def __init__(self, observer: Observer, medic: Medic, notifier: Notifier, lock_file: Path, log: Log) -> None:
+        self._observer = observer
+        self._medic = medic
+        self._notifier = notifier
+        self._lock_file = lock_file
+        self._log = log
+        self._core = Supervisor(time.monotonic())
+        self._done: queue.SimpleQueue[tuple[Action, str]] = queue.SimpleQueue()
+        self._stop = False
+        self._ready_told = False
+        self._status = ""
+        self._read_wake, self._write_wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def run(self) -> int:
+        """Supervise; returns the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._await_network()
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            while not self._stop:
+                self._collect()
+                for action in self._look():
+                    self._log(f"{action.kind} {action.target or 'all containers'}: {action.why}")
+                    pool.submit(self._act, action)
+                self._tell()
+                if self._core.gone:
+                    return self._leave()
+                self._wait()
+            self._notifier.stopping("stopping all containers")
+            self._notifier.extend(STOP_TIMEOUT * 4)
+        self._stop_all()  # when no action is under way any more that could start one again
+        return EXIT_STOPPED
+
+    def _look(self) -> tuple[Action, ...]:
+        busy = _is_held(self._lock_file)
+        try:
+            look = self._observer.look(busy)
+        except SkupperError as error:
+            self._core.blind(error.message, time.monotonic())
+            return ()
+        return self._core.saw(look, time.monotonic())
+
+    def _act(self, action: Action) -> None:
+        error = ""
+        try:
+            self._treat(action)
+        except SkupperError as failure:
+            error = failure.message
+        except Exception as failure:
+            # A defect in mending must not leave the container unwatched for ever.
+            error = f"{type(failure).__name__}: {failure}"
+        self._done.put((action, error))
+        self._wake()
+
+    def _treat(self, action: Action) -> None:
+        if action.kind == "restart-all":
+            self._medic.restart_all(self._ordered())
+            return
+        container = self._observer.containers.get(action.target)
+        if container is None:
+            return
+        vitals, exit_dir = self._observer.vitals(action.target), self._observer.exit_dir()
+        treat = self._medic.start if action.kind == "start" else self._medic.restart
+        treat(container, vitals, exit_dir)
+
+    def _ordered(self) -> list[ContainerInfo]:
+        return sorted(self._observer.containers.values(), key=lambda item: (rank(item.labels), item.name))
+
+    def _collect(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                action, error = self._done.get_nowait()
+                self._core.did(action, error, time.monotonic())
+                outcome = f"failed: {error}" if error else "done"
+                self._log(f"{action.kind} {action.target or 'all containers'} {outcome}")
+
+    def _tell(self) -> None:
+        self._notifier.alive()
+        status = self._core.status(time.monotonic())
+        self._notifier.status(status)
+        if status.split(", next try")[0] != self._status:
+            self._status = status.split(", next try")[0]
+            self._log(status)
+        if self._core.ready and not self._ready_told:
+            self._ready_told = True
+            self._notifier.ready()
+        elif not self._ready_told:
+            self._notifier.extend(max(self._notifier.watchdog, 30.0))
+
+    def _wait(self) -> None:
+        """Wait for a signal, an action's end, the end of a watched process, or the time of the next look."""
+        timeout = min(TICK, self._core.due(time.monotonic()))
+        with selectors.DefaultSelector() as selector, _pidfds(self._observer.watched()) as descriptors:
+            selector.register(self._read_wake, selectors.EVENT_READ)
+            for descriptor in descriptors:
+                selector.register(descriptor, selectors.EVENT_READ)
+            ended = selector.select(timeout)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._read_wake, 4096)
+        if ended and not self._stop:
+            time.sleep(0.05)  # several processes usually end together; let Podman note it
+
+    def _await_network(self) -> None:
+        """At boot, wait a little for the way out: a user's manager has no network-online.target, and containers started
+        before there is a resolv.conf would keep an empty one."""
+        deadline = time.monotonic() + NETWORK_WAIT
+        fresh = processes.uptime() < FRESH_BOOT
+        while fresh and not self._stop and not processes.has_default_route() and time.monotonic() < deadline:
+            self._notifier.status(f"waiting for the network, at most {deadline - time.monotonic():.0f} s more")
+            self._notifier.alive()
+            time.sleep(0.5)
+
+    def _stop_all(self) -> None:
+        self._log("stopping all containers")
+        with contextlib.suppress(SkupperError):
+            self._observer.look(busy=True)
+        for problem in self._medic.stop_all(self._ordered(), STOP_TIMEOUT):
+            self._log(problem)
+        self._notifier.status("stopped")
+
+    def _leave(self) -> int:
+        text = "there is no site any more; nothing to supervise"
+        self._log(text)
+        self._notifier.stopping(text)
+        return EXIT_GONE
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write_wake, b"x")
+
+
+def _is_held(lock_file: Path) -> bool:
+    """True while a skupper command changes the site."""
+    if not lock_file.exists():
+        return False
+    try:
+        with locked(lock_file, timeout=0):
+            return False
+    except ConflictError:
+        return True
+    except SkupperError:
+        return False
+
+
+@contextlib.contextmanager
+def _pidfds(watched: tuple[processes.Process, ...]) -> Iterator[list[int]]:
+    """Descriptors that become readable when those processes end; one that has just ended is left to the next look."""
+    descriptors = []
+    try:
+        for process in watched:
+            with contextlib.suppress(OSError):
+                descriptors.append(os.pidfd_open(process.pid))
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)

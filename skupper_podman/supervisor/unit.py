@@ -1,0 +1,82 @@
+"""The text of the unit skupper-podman.service: the supervisor as a service systemd really watches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from skupper_podman.paths import Paths
+
+TEMPLATE = "skupper-podman.service.j2"
+_PASSED_ON = (
+    "SKUPPER_DATA_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CONFIG_HOME",
+    "PODMAN_ENDPOINT",
+    "CONTAINER_HOST",
+    "PYTHONPATH",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSettings:
+    """What the unit depends on: the interpreter, the user's paths, the site's name, and variables to pass on."""
+
+    python: str
+    paths: Paths
+    site_name: str
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+def passed_on(env: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The variables of a command that the supervisor needs to find the same files and the same Podman."""
+    return tuple((name, env[name]) for name in _PASSED_ON if env.get(name))
+
+
+def unit_content(settings: UnitSettings) -> str:
+    """The unit file."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(str(_directory()))
+    environment = jinja2.Environment(  # noqa: S701  a unit file is no HTML; values are quoted for systemd below
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["word"] = _word
+    environment.filters["text"] = _text
+    environment.filters["env"] = _assignment
+    return environment.get_template(TEMPLATE).render(
+        python=settings.python,
+        site_name=settings.site_name,
+        system=settings.paths.system,
+        runtime_dir=str(settings.paths.runtime_dir),
+        data_home=str(settings.paths.data_home),
+        environment=settings.environment,
+    )
+
+
+def _directory() -> Path:
+    """Where unit templates are: in the installed package, or beside it in a source tree."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "units"
+    return installed if installed.is_dir() else package.parent / "units"
+
+
+def _text(value: str) -> str:
+    """``value`` in a unit file, where % begins a specifier (systemd.unit(5)), and a line ends the value."""
+    return value.replace("\n", " ").replace("%", "%%")
+
+
+def _word(value: str) -> str:
+    """``value`` as one quoted word (systemd.syntax(7)); in a command line, $ would begin a variable."""
+    escaped = _text(value).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    return f'"{escaped}"'
+
+
+def _assignment(value: str) -> str:
+    """``NAME=value`` as one quoted word of ``Environment=``, where $ means nothing (systemd.exec(5))."""
+    return _word(value).replace("$$", "$")
