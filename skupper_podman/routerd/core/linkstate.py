@@ -20,8 +20,10 @@ from skupper_podman.routerd.core.bodies import Advertisement, LinkStateUpdate
 
 MAX_ROUTERS = 128
 """Routers in one network, as in skupper-router 2.7."""
-_TICKS_WITHOUT_STATE = 2
-"""Ticks for which a router that nobody lists is kept: its link state may still be on its way."""
+UNLISTED_AGE = 3.0
+"""Seconds for which a router that nobody lists is kept: its link state may still be on its way."""
+RETRY = 0.9
+"""Seconds after which an unanswered request is repeated, a little less than the time between two ticks."""
 
 
 @dataclass(slots=True)
@@ -53,7 +55,9 @@ class Node:
     peers: Mapping[str, int] = field(default_factory=dict)
     links: dict[int, Link] = field(default_factory=dict)
     state_wanted: bool = True
-    unlisted_ticks: int = 0
+    state_asked: float | None = None
+    addresses_asked: float | None = None
+    unlisted_since: float | None = None
     unreachable_since: float | None = None
     lost: bool = True
 
@@ -64,10 +68,15 @@ class Node:
             return None
         return min(self.links, key=lambda conn: self.links[conn].cost)
 
-    @property
-    def state_missing(self) -> bool:
-        """True when a link state is to be asked for: none is held, a newer one exists, or one was asked for."""
-        return self.state_wanted or self.ls_seq == 0 or self.ls_seq < self.advertised_seq
+    def state_due(self, now: float) -> bool:
+        """True when its link state is to be asked for: none is held or a newer one exists, and none is on its way."""
+        missing = self.ls_seq == 0 or self.ls_seq < self.advertised_seq
+        return self.state_wanted or (missing and (self.state_asked is None or now - self.state_asked >= RETRY))
+
+    def addresses_due(self, known_seq: int, now: float) -> bool:
+        """True when its addresses are to be asked for, known up to ``known_seq``, and none are on their way."""
+        asked = self.addresses_asked
+        return self.mobile_seq > known_seq and (asked is None or now - asked >= RETRY)
 
     @property
     def link_cost(self) -> int | None:
@@ -168,12 +177,17 @@ class NodeTracker:
         if known == 0:
             return False
         node.peers, node.ls_seq, node.advertised_seq, node.mobile_seq = {}, 0, 0, 0
+        node.state_asked = node.addresses_asked = None
         node.state_wanted = self.graph_changed = True
         return True
 
     def advertised(self, node: Node, message: Advertisement, now: float) -> None:
         """Take a router's sequence numbers."""
         node.last_seen = now
+        if message.ls_seq > node.advertised_seq:
+            node.state_asked = None
+        if message.mobile_seq > node.mobile_seq:
+            node.addresses_asked = None
         node.advertised_seq = message.ls_seq
         node.mobile_seq = message.mobile_seq
 
@@ -199,15 +213,15 @@ class NodeTracker:
                 self.graph_changed = True
         self._sync_peers()
         listed = {peer for node in self.nodes.values() for peer in node.peers if peer != node.id}
-        return list(self._drop_unlisted(listed))
+        return list(self._drop_unlisted(listed, now))
 
-    def _drop_unlisted(self, listed: set[str]) -> Iterator[Node]:
+    def _drop_unlisted(self, listed: set[str], now: float) -> Iterator[Node]:
         for node in tuple(self.nodes.values()):
             if node.peers or node.links or node.id in listed:
-                node.unlisted_ticks = 0
-                continue
-            node.unlisted_ticks += 1
-            if node.unlisted_ticks > _TICKS_WITHOUT_STATE:
+                node.unlisted_since = None
+            elif node.unlisted_since is None:
+                node.unlisted_since = now
+            elif now - node.unlisted_since >= UNLISTED_AGE:
                 del self.nodes[node.id]
                 yield node
 

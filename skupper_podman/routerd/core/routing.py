@@ -119,7 +119,10 @@ class Routing:
             self._log("ROUTER", "error", f"Control message error: opcode={opcode}: {error}")
 
     def tick(self, now: float) -> None:
-        """Once a second: HELLO, expiry, paths, requests, announcements."""
+        """At least once a second: HELLO, expiry, paths, requests, announcements.
+
+        Further ticks in between only make announcements and requests leave earlier.
+        """
         hello = self._hello.tick(now)
         if hello is not None:
             for conn in self._costs:
@@ -131,7 +134,7 @@ class Routing:
         self._published = False
         self._update_paths(now)
         self._expire_unreachable(now)
-        self._send_requests()
+        self._send_requests(now)
         update = self._mobile.tick()
         if update is not None:
             to = f"_topo/{self.area}/all/qdrouter.ma"
@@ -241,7 +244,7 @@ class Routing:
             if self._learn(sender, now) is not None:
                 self._answer_request(sender)
         elif opcode == "MAU":
-            self._on_address_update(AddressUpdate.read(body))
+            self._on_address_update(AddressUpdate.read(body), now)
         elif opcode == "MAR":
             self._on_address_request(sender, have_seq(body))
         else:
@@ -274,10 +277,9 @@ class Routing:
         if node is None:
             return
         self._check_instance(node, message.instance)
-        newer = message.ls_seq > max(node.ls_seq, node.advertised_seq)
         self._tracker.advertised(node, message, now)
-        if newer and node.id in self._hops:
-            self._request_state(node)
+        if message.ls_seq > node.ls_seq and node.id in self._hops and node.state_due(now):
+            self._request_state(node, now)
 
     def _answer_request(self, router_id: str) -> None:
         # One number must not stand for two states: a change not advertised yet gets its number here.
@@ -286,7 +288,7 @@ class Routing:
         body = LinkStateUpdate(self.own_id, self.instance, self._tracker.own_seq, peers).body(self.area)
         self._send(SendToRouter, router_id, self._engine_address(router_id), "LSU", body)
 
-    def _on_address_update(self, update: AddressUpdate) -> None:
+    def _on_address_update(self, update: AddressUpdate, now: float) -> None:
         node = self._tracker.nodes.get(update.id)
         if node is None:
             self._log("ROUTER_MA", "warning", f"Received MAU from an unknown router with router id {update.id}")
@@ -296,7 +298,7 @@ class Routing:
         changes, ask = self._mobile.receive(update)
         node.mobile_seq = max(node.mobile_seq, update.mobile_seq)
         if ask and node.id in self._hops:
-            self._request_addresses(node)
+            self._request_addresses(node, now)
         self._publish_changes(update.id, changes)
 
     def _on_address_request(self, router_id: str, known: int) -> None:
@@ -370,21 +372,23 @@ class Routing:
             item = change.descriptor
             self._actions.append(RemoteAddress(router_id, item.key, item.treatment, item.mesh, change.present))
 
-    def _send_requests(self) -> None:
+    def _send_requests(self, now: float) -> None:
         for node in self._tracker.nodes.values():
             if node.id not in self._hops:
                 continue
-            if node.state_missing:
-                self._request_state(node)
-            if node.mobile_seq > self._mobile.known_seq(node.id):
-                self._request_addresses(node)
+            if node.state_due(now):
+                self._request_state(node, now)
+            if node.addresses_due(self._mobile.known_seq(node.id), now):
+                self._request_addresses(node, now)
 
-    def _request_state(self, node: Node) -> None:
+    def _request_state(self, node: Node, now: float) -> None:
         node.state_wanted = False
+        node.state_asked = now
         body = link_state_request(self.own_id, self.area)
         self._send(SendToRouter, node.id, self._engine_address(node.id), "LSR", body)
 
-    def _request_addresses(self, node: Node) -> None:
+    def _request_addresses(self, node: Node, now: float) -> None:
+        node.addresses_asked = now
         body = address_request(self.own_id, self.area, self._mobile.known_seq(node.id))
         to = self._engine_address(node.id) + ".ma"
         self._send(SendToRouter, node.id, to, "MAR", body, RoutingStyle.ADDRESSES)

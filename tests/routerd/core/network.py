@@ -105,6 +105,8 @@ class Network:
         self.drop: Callable[[str, str, str], bool] = lambda sender, receiver, opcode: False
         self.by_conn: dict[tuple[str, int], Wire] = {}
         self.copies = 0
+        self.eager = 0.0
+        """Share of messages after which the receiver ticks at once."""
         self._next_conn = 1
         self._instance = 1000
         self._queue: deque[tuple[str, Wire, bytes, str]] = deque()
@@ -190,7 +192,11 @@ class Network:
                 continue
             if wire.one_way_dead == receiver or self.drop(wire.other(receiver), receiver, opcode):
                 continue
-            self._arrived(self.routers[receiver], wire.ends[receiver], octets)
+            router = self.routers[receiver]
+            self._arrived(router, wire.ends[receiver], octets)
+            if self.eager and opcode != "HELLO" and self.random.random() < self.eager:
+                router.routing.tick(self.now)
+                self._perform(router)
 
     # ------------------------------------------------------------------------------------------ routing messages
 

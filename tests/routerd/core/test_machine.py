@@ -66,6 +66,10 @@ class NetworkMachine(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.sinks) - 1))
         self.net.stop(*self.sinks.pop(index))
 
+    @rule(share=st.sampled_from([0.0, 0.3, 1.0]))
+    def tick_early(self, share: float) -> None:
+        self.net.eager = share
+
     @rule(share=st.sampled_from([0.0, 0.2, 0.6]))
     def lose(self, share: float) -> None:
         losses = self.losses

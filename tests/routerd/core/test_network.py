@@ -368,3 +368,15 @@ def test_a_restart_is_noticed_even_if_the_first_instance_was_never_advertised() 
     net.link("C", "D")
     net.run(10)
     net.check()
+
+
+@pytest.mark.parametrize(("shape", "names"), SHAPES)
+def test_ticks_in_between_neither_repeat_requests_nor_forget_routers(shape: str, names: str) -> None:
+    net = built(shape, names)
+    net.eager = 1.0
+    net.run(6)
+    net.check()
+    pairs = len(names) * (len(names) - 1)
+    kinds = Counter(opcode for router in net.routers.values() for opcode, _ in router.sent)
+    assert kinds["MAR"] <= pairs * 2
+    assert kinds["LSR"] <= pairs * 4
