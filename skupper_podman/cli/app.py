@@ -36,7 +36,7 @@ def run(words: Sequence[str], world: World) -> int:
         failure = _attempt(list(words), world)
         if isinstance(failure, int):
             return failure
-        output.print_error(world, failure, shape, failure.usage if isinstance(failure, CommandLineError) else "")
+        _report(failure, world, shape)
     except BrokenPipeError:
         return PIPE_CLOSED
     except OSError:  # neither stdout nor stderr can be written: only the exit code is left
@@ -46,13 +46,26 @@ def run(words: Sequence[str], world: World) -> int:
     return failure.exit_code
 
 
+def _report(failure: SkupperError, world: World, shape: str) -> None:
+    usage = failure.usage if isinstance(failure, CommandLineError) else ""
+    try:
+        output.print_error(world, failure, shape, usage)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        if shape == "text":
+            raise
+        output.print_error(world, failure, "text")  # stdout is full or closed; stderr may not be
+
+
 def _attempt(words: list[str], world: World) -> int | SkupperError:
     """The exit code, or what went wrong."""
     try:
-        return _answer(words, world)
-    except HelpWanted as wanted:
-        world.write_out(str(wanted))
-        return 0
+        try:
+            return _answer(words, world)
+        except HelpWanted as wanted:
+            world.write_out(str(wanted))
+            return 0
     except SkupperError as error:
         return error
     except KeyboardInterrupt:
@@ -136,11 +149,13 @@ def help_topic(words: list[str], closing: str) -> str:
         CommandLineError: there is no such command.
     """
     path, _rest, unknown = catalog.find([word for word in words if word not in ("-h", "--help")])
-    if unknown:
-        raise unknown_command(path, unknown)
+    if unknown or path in catalog.HIDDEN:
+        raise unknown_command("" if path in catalog.HIDDEN else path, unknown or path)
     if path in catalog.ABSENT:
         matter, instead = catalog.ABSENT[path]
         return f"'{helptext.name_of(path)}' {matter}: {instead}\n"
+    if path == "help":
+        path = ""
     if catalog.is_group(path):
         return helptext.group_help(path, "" if path else closing)
     return load(path).declared.help

@@ -71,7 +71,7 @@ def _candidates(before: list[str], current: str, world: World) -> Iterable[Candi
     path, rest, unknown = catalog.find(before)
     if path == "help":
         path, rest, unknown = catalog.find(rest)
-    if unknown or path in catalog.ABSENT or path in catalog.HIDDEN:
+    if unknown or path in (*catalog.ABSENT, *catalog.HIDDEN, "help"):
         return []
     if catalog.is_group(path):
         named = [*catalog.children(path), *([] if path else [("help", catalog.COMMANDS["help"][1])])]

@@ -27,7 +27,7 @@ kind               keys of ``data``
 ``Link``           ``action`` (``created`` or ``deleted``), ``name``, ``facts``
 ``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed`` or
                    ``unchanged``), ``address``, ``facts``
-``Token``          ``action`` (``created``), ``file``, ``name``
+``Token``          ``action`` (``created``), ``file``, ``name``, ``facts``
 =================  ==================================================================================================
 
 ``facts`` are the values a plan chose: names, hosts, ports, the router and why, ``notes``.

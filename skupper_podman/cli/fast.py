@@ -14,6 +14,7 @@ from skupper_podman.cli import catalog, helptext
 IMAGE_TIMEOUT = 2.0
 """Seconds Podman has to tell the router's image; ``version`` must not hang."""
 
+PLATFORMS = ("podman", "kubernetes")
 _HELP: tuple[list[str], ...] = (["--help"], ["-h"], ["help"], [])
 
 
@@ -24,7 +25,7 @@ def answer(words: list[str], env: os._Environ[str]) -> str | None:
         return None
     uid = os.getuid()
     platform = flag or env.get("SKUPPER_PLATFORM") or _switched(_data_home(uid, env))
-    if platform not in ("podman", "kubernetes"):
+    if platform not in PLATFORMS:
         return None
     if rest != ["version"]:
         return helptext.group_help("", catalog.closing_words(platform))
@@ -60,9 +61,8 @@ def _switched(data_home: str) -> str:
     if content is None or not content:
         return "kubernetes" if content == "" else ""
     lines = content.split("\n")
-    if len(lines) != 3 or lines[2] or not lines[1].startswith("previous: "):
-        return ""
-    return lines[0].removeprefix("current: ")
+    plain = len(lines) == 3 and lines[2] == "" and lines[1].removeprefix("previous: ") in PLATFORMS
+    return lines[0].removeprefix("current: ") if plain else ""
 
 
 def _content(path: str) -> str | None:

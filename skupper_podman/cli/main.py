@@ -1,12 +1,14 @@
 """The console entry: what runs when somebody types ``skupper``.
 
-What always holds: nothing is imported before Ctrl-C is looked after; ``version`` and the root help are answered without
-loading the other commands.
+What always holds: nothing is imported before Ctrl-C and SIGTERM are looked after; ``version`` and the root help are
+answered without loading the other commands.
 """
 
 from __future__ import annotations
 
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -14,16 +16,24 @@ def main() -> int:
     try:
         import signal
 
-        # SIGTERM stops a command as Ctrl-C does: what it began is undone.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        code = _run(sys.argv[1:])
-        # The work is done: from here on a signal may end the process, but not with a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # A plan at work handles both signals itself, to undo what it began. Anywhere else nothing needs undoing.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _stop)
+        return _run(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.stderr.write("Error: interrupted\n")
-        return 130
-    return code
+        _stop(0, None)
+        return INTERRUPTED
+
+
+def _stop(_number: int, _frame: object) -> None:
+    """End the process at once: raising would wait for threads that wait for Podman."""
+    import os
+
+    try:
+        os.write(2, b"Error: interrupted\n")
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def _run(words: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Text of other sites on this terminal: control characters become escapes, so that no name can forge a line or colour."""
+"""Text of other sites on this terminal: control characters become escapes, so that no name forges a line."""
 
 from __future__ import annotations
 
