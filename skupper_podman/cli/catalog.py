@@ -107,7 +107,7 @@ def find(words: list[str]) -> tuple[str, list[str], str]:
             continue
         if not _known(path, word):
             return path, rest, word
-        path = f"{path} {word}".strip()
+        path = _joined(path, word)
         del rest[position]
         position = 0  # a word skipped so far may be the value of a flag of the group found now
         if path not in COMMANDS or not (is_group(path) or _has_absent_child(path)):
@@ -122,8 +122,12 @@ def _takes(flag: str, path: str, following: str) -> bool:
     return flag in _VALUE_FLAGS or not (following.startswith("-") or _known(path, following))
 
 
+def _joined(path: str, word: str) -> str:
+    return f"{path} {word}" if path else word
+
+
 def _known(path: str, word: str) -> bool:
-    full = f"{path} {word}".strip()
+    full = _joined(path, word)
     return bool(word) and " " not in word and (full in COMMANDS or full in ABSENT or full in HIDDEN)
 
 
