@@ -30,7 +30,8 @@ def build(paths: Paths, env: Mapping[str, str]) -> Loop:
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic)
-    return Loop(observer, Medic(api, os.getuid()), Notifier(env), paths.lock_file, _log)
+    medic = Medic(api, os.getuid(), observer.stale_pid_files)
+    return Loop(observer, medic, Notifier(env), paths.lock_file, _log)
 
 
 def _log(text: str) -> None:

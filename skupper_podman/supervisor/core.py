@@ -166,6 +166,7 @@ class Supervisor:
         for patient in self._treated(action):
             patient.acting = False
             patient.judged_from = now
+            patient.incarnation = ""  # what we restarted does not count as restarting by itself
             patient.error = error
             patient.not_before = now + patient.delay()
 

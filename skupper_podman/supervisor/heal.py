@@ -6,6 +6,8 @@ Tried against Podman 4.3.1, where
 - the restart policy of a rootless container with published ports ends in a crash of ``podman container cleanup``,
   which leaves a port forwarder behind that holds the port, and a network without a forwarder of its own. So stray
   forwarders are ended before a start, and a container without its port is stopped and started once more.
+- netavark takes a dead aardvark-dns for alive while its process is a zombie, and starts none. So the pid file of a
+  helper that does not run is removed before a start.
 
 What always holds: only processes of this user are ended, and only those that belong to the container.
 """
@@ -21,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from skupper_podman.errors import PlatformError, SkupperError
-from skupper_podman.files import write_atomic
+from skupper_podman.files import remove, write_atomic
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes
@@ -42,11 +44,14 @@ class Medic:
         self,
         api: PodmanApi,
         uid: int,
+        stale: Callable[[], tuple[Path, ...]],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Act through ``api`` for user ``uid``; ``stale`` names pid files of network helpers that do not run."""
         self._api = api
         self._uid = uid
+        self._stale = stale
         self._clock = clock
         self._sleep = sleep
 
@@ -56,36 +61,42 @@ class Medic:
         Raises:
             SkupperError: Podman could not.
         """
-        self._clear_ports(container)
         if container.state == "stopping":
             self._bury(container, vitals, exit_dir)
         try:
-            self._api.start(container.name)
+            self._start(container)
         except SkupperError:
             # Left half-way by an attempt that was killed: stopping it lets Podman tidy up, then it may start.
             self._api.stop(container.name, RESTART_TIMEOUT)
-            self._clear_ports(container)
-            self._api.start(container.name)
+            self._start(container)
         self._open_ports(container)
 
     def restart(self, container: ContainerInfo, vitals: Vitals | None, exit_dir: str) -> None:
         """Stop and start a container that does not work, whatever is left of it.
 
+        Not by Podman's restart, which may keep the network as it is, broken.
+
         Raises:
             SkupperError: Podman could not.
         """
-        monitored = bool(vitals and vitals.monitor and vitals.monitor.alive())
-        if monitored:
-            try:
-                self._api.restart(container.name, RESTART_TIMEOUT)
-                self._open_ports(container)
-                return
-            except SkupperError:
-                pass  # it is mended the hard way below
-        self._bury(container, vitals, exit_dir)
-        self._clear_ports(container)
-        self._api.start(container.name)
+        if vitals is None or vitals.monitor is None or not vitals.monitor.alive() or not self._stopped(container):
+            self._bury(container, vitals, exit_dir)
+        self._start(container)
         self._open_ports(container)
+
+    def _stopped(self, container: ContainerInfo) -> bool:
+        try:
+            self._api.stop(container.name, RESTART_TIMEOUT)
+        except SkupperError:
+            return False
+        return True
+
+    def _start(self, container: ContainerInfo) -> None:
+        """Start it when nothing is in the way: forwarders that hold its ports, helpers that only seem to run."""
+        self._clear_ports(container)
+        for path in self._stale():
+            remove(path)
+        self._api.start(container.name)
 
     def restart_all(self, containers: Iterable[ContainerInfo]) -> None:
         """Stop all, so that Podman takes down the network they share, then start all in the given order.
@@ -98,8 +109,7 @@ class Medic:
         errors = []
         for container in ordered:
             try:
-                self._clear_ports(container)
-                self._api.start(container.name)
+                self._start(container)
                 self._open_ports(container)
             except SkupperError as error:
                 errors.append(error.message)
@@ -159,8 +169,7 @@ class Medic:
         if not wanted or self._wait(there, 1.0):
             return
         self._api.stop(container.name, RESTART_TIMEOUT)
-        self._clear_ports(container)
-        self._api.start(container.name)
+        self._start(container)
         if not self._wait(there, 1.0):
             raise PlatformError(f"{container.name} runs, but nothing listens on its port")
 

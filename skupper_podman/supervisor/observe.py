@@ -15,6 +15,7 @@ from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import Look, Seen, belongs, rank
 from skupper_podman.supervisor.processes import Process
 
+_DNS_SERVERS = ("aardvark",)
 _UPLINKS = ("slirp4netns", "pasta", "passt")
 
 
@@ -134,8 +135,13 @@ class Observer:
             places.append(self._runtime_dir / "containers" / "networks")
         return tuple(dict.fromkeys(place / "aardvark-dns" for place in places))
 
+    def stale_pid_files(self) -> tuple[Path, ...]:
+        """Pid files of a DNS server that does not run any more (or is a zombie)."""
+        files = [place / "aardvark.pid" for place in self._dns_places()]
+        return tuple(file for file in files if file.exists() and processes.from_pid_file(file, _DNS_SERVERS) is None)
+
     def _dns_server(self) -> Process | None:
-        found = (processes.from_pid_file(place / "aardvark.pid", ("aardvark",)) for place in self._dns_places())
+        found = (processes.from_pid_file(place / "aardvark.pid", _DNS_SERVERS) for place in self._dns_places())
         return next((process for process in found if process is not None), None)
 
     def _uplink(self, running: list[ContainerInfo]) -> bool | None:
