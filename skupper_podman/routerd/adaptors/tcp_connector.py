@@ -57,9 +57,7 @@ class ConnectorFlow(TcpFlow):
         self.record = self.router.start_record(RecordType.FLOW, connector.record, attributes)
         connector.opened += 1
         super().begin(start, source)
-        self._dial = Dial(
-            self.router.loop, self.router.resolver, (connector.host, connector.port), self._dialled
-        )
+        self._dial = Dial(self.router.loop, self.router.resolver, (connector.host, connector.port), self._dialled)
 
     def _dialled(self, sock: Any, error: str) -> None:
         self._dial = None

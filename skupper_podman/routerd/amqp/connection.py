@@ -317,4 +317,3 @@ class AmqpConnection(Engine):
         if self.on_end is not None:
             callback, self.on_end = self.on_end, None
             callback(self, reason)
-

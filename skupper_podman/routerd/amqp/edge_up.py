@@ -202,7 +202,3 @@ def perform(router: Router, action: EdgeAction) -> None:
         role.bind(action.key)
     elif isinstance(action, UnbindProxy):
         role.unbind(action.key)
-
-
-
-

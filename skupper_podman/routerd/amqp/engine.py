@@ -343,4 +343,3 @@ def transport(settings: Any) -> Pointer:
     lib.pn_transport_set_channel_max(made, settings.channel_max)
     lib.pn_transport_set_idle_timeout(made, settings.idle_ms)
     return made
-

@@ -322,6 +322,9 @@ def echo_termini(pointer: Pointer) -> None:
     """Answer an attach with the termini that came."""
     lib.pn_terminus_copy(lib.pn_link_source(pointer), lib.pn_link_remote_source(pointer))
     lib.pn_terminus_copy(lib.pn_link_target(pointer), lib.pn_link_remote_target(pointer))
+    # Proton takes a source without address for none; answering with none would announce a refusal.
+    lib.pn_terminus_set_type(lib.pn_link_source(pointer), lib.PN_SOURCE)
+    lib.pn_terminus_set_type(lib.pn_link_target(pointer), lib.PN_TARGET)
 
 
 def refuse(conn: AmqpConnection, pointer: Pointer, name: str, description: str) -> None:

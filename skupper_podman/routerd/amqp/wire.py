@@ -16,6 +16,7 @@ import cproton  # noqa: F401 - initialises the library as a side effect
 from cproton_ffi import ffi as ffi
 from cproton_ffi import lib as lib
 
+from skupper_podman.routerd.amqptypes import Array
 from skupper_podman.routerd.codec import CodecError, Symbol, decode, encode
 
 Pointer = Any
@@ -86,15 +87,10 @@ def get_value(data: Pointer) -> Any:
 def symbols(data: Pointer) -> frozenset[str]:
     """A capability list: one bare symbol or an array of them."""
     value = get_value(data)
-    if value is None:
-        return frozenset()
     if isinstance(value, str):
         return frozenset((str(value),))
-    return frozenset(str(item) for item in value if isinstance(item, str)) if _iterable(value) else frozenset()
-
-
-def _iterable(value: object) -> bool:
-    return hasattr(value, "__iter__") and not isinstance(value, bytes)
+    items = value.items if isinstance(value, Array) else value if isinstance(value, list) else ()
+    return frozenset(str(item) for item in items if isinstance(item, str))
 
 
 def put_symbol(data: Pointer, name: str) -> None:

@@ -46,7 +46,9 @@ class Chain:
         self.site_b = lab.router(
             "B", "interior", tls, connector("inter-router", link, tls=True), listener("edge", edge_b, tls=True)
         )
-        self.client_edge = lab.router("A-svc", "edge", tls, connector("edge", edge_a, tls=True), tcp_listener(self.front))
+        self.client_edge = lab.router(
+            "A-svc", "edge", tls, connector("edge", edge_a, tls=True), tcp_listener(self.front)
+        )
         self.server_edge = lab.router(
             "B-svc", "edge", tls, connector("edge", edge_b, tls=True), tcp_connector(self.server.port)
         )

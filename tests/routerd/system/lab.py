@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from proton import Message
+from proton import Message, ProtonException
 from proton.utils import BlockingConnection, SyncRequestResponse
 
 Entity = tuple[str, dict[str, Any]]
@@ -110,7 +110,10 @@ class Router:
 
     def request(self, properties: dict[str, Any], body: Any, node: str = "$management") -> Message:
         """One management request."""
-        conn = BlockingConnection(f"127.0.0.1:{self.port}", timeout=5)
+        try:
+            conn = BlockingConnection(f"127.0.0.1:{self.port}", timeout=5)
+        except ProtonException as error:
+            raise ConnectionError(str(error)) from None
         try:
             client = SyncRequestResponse(conn, node)
             return client.call(Message(properties=properties, body=body))
@@ -195,7 +198,8 @@ class Server:
 
 def connect(port: int, limit: float = 15.0) -> socket.socket:
     """A client connection, tried again until the port is open."""
-    sock: socket.socket = wait_for(lambda: socket.create_connection(("127.0.0.1", port), timeout=20), f"port {port}", limit)
+    where = ("127.0.0.1", port)
+    sock: socket.socket = wait_for(lambda: socket.create_connection(where, timeout=20), f"port {port}", limit)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
