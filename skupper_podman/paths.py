@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UNIT_NAME = "skupper-podman.service"
+LOCK_NAME = "skupper-podman.lock"
 ROOT_DATA_HOME = Path("/usr/local/bin")
 LINGER_DIRECTORY = Path("/var/lib/systemd/linger")
 
@@ -57,8 +58,13 @@ class Paths:
 
     @property
     def lock_file(self) -> Path:
-        """Held while a command changes the site, so that two commands never interleave."""
-        return self.data_home / ".skupper-podman.lock"
+        """Where the lock is if the runtime directory cannot be written; see :attr:`lock_files`."""
+        return self.data_home / f".{LOCK_NAME}"
+
+    @property
+    def lock_files(self) -> tuple[Path, Path]:
+        """One of these is held while a command changes the site, so that two never interleave; preferably the first."""
+        return self.runtime_dir / LOCK_NAME, self.lock_file
 
     @property
     def default_socket(self) -> Path:

@@ -31,7 +31,7 @@ def build(paths: Paths, env: Mapping[str, str]) -> Loop:
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
-    return Loop(observer, medic, Notifier(env), paths.lock_file, _log)
+    return Loop(observer, medic, Notifier(env), paths.lock_files, _log)
 
 
 def _log(text: str) -> None:

@@ -42,11 +42,13 @@ Log = Callable[[str], None]
 class Loop:
     """Supervises one site until it is told to stop, or the site is gone."""
 
-    def __init__(self, observer: Observer, medic: Medic, notifier: Notifier, lock_file: Path, log: Log) -> None:
+    def __init__(
+        self, observer: Observer, medic: Medic, notifier: Notifier, lock_files: tuple[Path, ...], log: Log
+    ) -> None:
         self._observer = observer
         self._medic = medic
         self._notifier = notifier
-        self._lock_file = lock_file
+        self._lock_files = lock_files
         self._log = log
         self._core = Supervisor(time.monotonic())
         self._done: queue.SimpleQueue[tuple[Action, str]] = queue.SimpleQueue()
@@ -76,7 +78,7 @@ class Loop:
         return EXIT_STOPPED
 
     def _look(self) -> tuple[Action, ...]:
-        busy = _is_held(self._lock_file)
+        busy = any(_is_held(path) for path in self._lock_files)
         try:
             look = self._observer.look(busy)
         except SkupperError as error:
