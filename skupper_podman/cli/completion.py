@@ -74,9 +74,7 @@ def _candidates(before: list[str], current: str, world: World) -> Iterable[Candi
     if unknown or path in (*catalog.ABSENT, *catalog.HIDDEN, "help"):
         return []
     if catalog.is_group(path):
-        named = [*catalog.children(path), *([] if path else [("help", catalog.COMMANDS["help"][1])])]
-        common = [("--help", "help"), ("--platform", PLATFORM.help)]
-        return _starting(current, common if current.startswith("-") else sorted(set(named)))
+        return _in_group(path, before, current)
     declared = application.load(path).declared
     flags = (*declared.flags, PLATFORM)
     asked = _flag_awaiting_value(flags, before)
@@ -89,6 +87,14 @@ def _candidates(before: list[str], current: str, world: World) -> Iterable[Candi
     if current.startswith("-"):
         return _starting(current, [(f"--{flag.name}", flag.help) for flag in flags if not flag.hidden])
     return _starting(current, _arguments(path, flags, rest, world))
+
+
+def _in_group(path: str, before: list[str], current: str) -> list[Candidate]:
+    if _flag_awaiting_value((PLATFORM,), before):
+        return _starting(current, [(platform, "") for platform in PLATFORM.choices])
+    if current.startswith("-"):
+        return _starting(current, [("--help", "help"), ("--platform", PLATFORM.help)])
+    return _starting(current, catalog.children(path))
 
 
 def _starting(current: str, candidates: Iterable[Candidate]) -> list[Candidate]:

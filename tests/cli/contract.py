@@ -1,0 +1,111 @@
+"""What every platform promises the command line, as tests over the Platform protocol.
+
+A subclass gives ``platform`` (a host without a site) and ``token`` (one of another site); the one in memory and the
+podman platform are held to the same.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from skupper_podman.desired.tokens import parse_token
+from skupper_podman.errors import NotEnabledError, NotFoundError, SkupperError
+from skupper_podman.model.link import Token
+from skupper_podman.model.service import Service, Target
+from skupper_podman.model.site import SiteSpec
+from skupper_podman.plan import Plan
+from skupper_podman.platform import Platform, SiteRequest
+
+REQUEST = SiteRequest(SiteSpec(name="west", site_id="", ingress_hosts=("192.0.2.5",), router="embedded"))
+SERVICE = Service("backend", (8080,), targets=(Target("10.0.0.1", ((8080, 9090),)),))
+
+
+def applied(plan: Plan) -> Plan:
+    plan.apply()
+    return plan
+
+
+class PlatformContract:
+    """The tests; pytest collects them in subclasses only."""
+
+    @pytest.fixture
+    def platform(self) -> Platform:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def token(self) -> Token:
+        raise NotImplementedError
+
+    def test_without_a_site(self, platform: Platform) -> None:
+        for ask in (
+            platform.identity, platform.links, platform.services, platform.site_status, platform.link_status,
+            platform.service_status, platform.incoming_links, platform.network_status, platform.plan_delete,
+            platform.site_certificate,
+        ):  # fmt: skip
+            with pytest.raises(NotEnabledError):
+                ask()
+        assert platform.versions().client
+
+    def test_a_site(self, platform: Platform, token: Token) -> None:
+        plan = platform.plan_init(REQUEST)
+        assert plan.changed
+        assert plan.lines()
+        with pytest.raises(NotEnabledError):
+            platform.identity()
+        applied(plan)
+        name, site_id = platform.identity()
+        assert name == "west"
+        assert site_id
+        assert platform.plan_init(REQUEST).steps == ()
+        self._tokens(platform, site_id)
+        self._links(platform, token)
+        self._services(platform)
+        status = platform.site_status()
+        assert (status.name, status.site_id, status.services) == ("west", site_id, 0)
+        assert status.probes
+        applied(platform.plan_delete())
+        with pytest.raises(NotEnabledError):
+            platform.identity()
+
+    def _tokens(self, platform: Platform, site_id: str) -> None:
+        token = parse_token(platform.create_token("mine", ""))
+        assert (token.name, token.generated_by) == ("mine", site_id)
+        assert token.endpoint("inter-router") == ("192.0.2.5", "55671")
+        with pytest.raises(SkupperError):
+            platform.create_token("mine", "elsewhere")
+        with pytest.raises(SkupperError):
+            platform.plan_link_create(token, "", None)
+
+    def _links(self, platform: Platform, token: Token) -> None:
+        plan = platform.plan_link_create(token, "", None)
+        assert platform.links() == ()
+        assert plan.facts["name"] == "link1"
+        assert (plan.facts["host"], plan.facts["port"]) == token.endpoint("inter-router")
+        applied(plan)
+        assert [link.name for link in platform.links()] == ["link1"]
+        assert [status.link for status in platform.link_status()] == list(platform.links())
+        with pytest.raises(SkupperError):
+            platform.plan_link_create(token, "", None)
+        applied(platform.plan_link_delete("link1"))
+        assert platform.links() == ()
+        with pytest.raises(NotFoundError):
+            platform.plan_link_delete("link1")
+
+    def _services(self, platform: Platform) -> None:
+        applied(platform.plan_service_create(SERVICE))
+        assert [service.address for service in platform.services()] == ["backend"]
+        assert platform.services()[0].targets == SERVICE.targets
+        assert [status.service.address for status in platform.service_status()] == ["backend"]
+        with pytest.raises(SkupperError):
+            platform.plan_service_create(SERVICE)
+        other = Target("10.0.0.2", ((8080, 8080),))
+        applied(platform.plan_bind("backend", other))
+        assert platform.plan_bind("backend", other).steps == ()
+        applied(platform.plan_unbind("backend", "10.0.0.1", delete_if_last=True))
+        assert platform.services()[0].targets == (other,)
+        with pytest.raises(NotFoundError):
+            platform.plan_unbind("backend", "10.0.0.1", delete_if_last=True)
+        applied(platform.plan_unbind("backend", "10.0.0.2", delete_if_last=True))
+        assert platform.services() == ()
+        with pytest.raises(NotFoundError):
+            platform.plan_service_delete("backend")
