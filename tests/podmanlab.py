@@ -67,6 +67,7 @@ class LabHost:
         self._pause: subprocess.Popen[bytes] | None = None
         self._service: subprocess.Popen[bytes] | None = None
         self._children: list[subprocess.Popen[bytes]] = []
+        self._groups: list[Path] = []
 
     @property
     def env(self) -> dict[str, str]:
@@ -95,7 +96,10 @@ class LabHost:
             place.mkdir(exist_ok=True)
             os.chown(place, self.uid, self.gid)
         # Podman keeps what its DNS server serves below /run/containers whatever its own directories are: a private one.
-        private = "mount --make-rshared / && mkdir -p /run/containers && mount -t tmpfs tmpfs /run/containers"
+        # A private /run/systemd decides whether this host has systemd, whatever the machine has.
+        places = "/run/containers /run/systemd"
+        mount = f"for place in {places}; do mkdir -p $place && mount -t tmpfs tmpfs $place || exit; done"
+        private = f"mount --make-rprivate / && {mount} && mount --make-rshared /"
         self._pause = subprocess.Popen(
             ["unshare", "--net", "--mount", "sh", "-c", f"{private} && ip link set lo up && echo up && exec sleep infinity"],
             stdout=subprocess.PIPE,
@@ -121,6 +125,45 @@ class LabHost:
                 words = _cmdline(pid)
                 if words[:1] == ["podman"] and "service" in words:
                     _kill(pid)
+
+    def start_user_systemd(self) -> None:
+        """Start the user's systemd, and Podman's socket unit in place of the service started so far.
+
+        PID 1 need not be systemd: the user's cgroups are made here, and this mount namespace says that systemd runs.
+        """
+        assert self.user
+        assert self._pause is not None
+        self.stop_service()
+        groups = [
+            Path(f"/sys/fs/cgroup/{kind}/user.slice/user-{self.uid}.slice/user@{self.uid}.service")
+            for kind in ("systemd", "unified")
+            if Path(f"/sys/fs/cgroup/{kind}").is_dir()
+        ] or [Path(f"/sys/fs/cgroup/user.slice/user-{self.uid}.slice/user@{self.uid}.service")]
+        for group in groups:
+            group.mkdir(parents=True, exist_ok=True)
+            for place in (group, *group.iterdir()):
+                os.chown(place, self.uid, self.gid)
+        join = "; ".join(f"echo $$ > {group}/cgroup.procs" for group in groups)
+        become = f"setpriv --reuid={self.uid} --regid={self.gid} --init-groups"
+        script = f"mkdir -p /run/systemd/system; {join}; exec {become} /lib/systemd/systemd --user --log-target=console"
+        with (self.directory / "systemd.log").open("ab") as log:
+            manager = subprocess.Popen(
+                ["nsenter", "-t", str(self._pause.pid), "-n", "-m", "sh", "-c", script],
+                env={key: value for key, value in self.env.items() if key != "PODMAN_ENDPOINT"},
+                cwd="/",
+                stdout=log,
+                stderr=log,
+            )
+        self._children.append(manager)
+        self._groups = groups
+        until(lambda: self.systemctl("is-system-running").stdout.strip() in ("running", "degraded"), 30, "systemd runs")
+        assert self.systemctl("enable", "--now", "podman.socket").returncode == 0
+        self.socket = self.runtime_dir / "podman" / "podman.sock"
+        self.url = f"unix://{self.socket}"
+
+    def systemctl(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``systemctl --user`` on this host."""
+        return self.run(["systemctl", "--user", *words])
 
     def _own_directories(self) -> list[str]:
         places = {"--root": "root", "--runroot": "run", "--network-config-dir": "net", "--tmpdir": "tmp"}
@@ -176,6 +219,18 @@ class LabHost:
             for _ in range(3):
                 for pid in _pids_of(self.uid):
                     _kill(pid)
+        for group in self._groups:
+            _remove_group(group.parent)
+
+
+def _remove_group(group: Path) -> None:
+    """Remove a cgroup and those in it; they are empty by now, or about to be."""
+    if group.is_dir():
+        for inner in group.iterdir():
+            if inner.is_dir():
+                _remove_group(inner)
+        with contextlib.suppress(OSError):
+            group.rmdir()
 
 
 def _cmdline(pid: int) -> list[str]:
