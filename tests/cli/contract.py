@@ -16,7 +16,10 @@ from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan
 from skupper_podman.platform import Platform, SiteRequest
 
-REQUEST = SiteRequest(SiteSpec(name="west", site_id="", ingress_hosts=("192.0.2.5",), router="embedded"))
+REQUEST = SiteRequest(
+    SiteSpec("west", "", ingress_hosts=("192.0.2.5",), router="embedded", inter_router_port=21671, edge_port=21672),
+    timeout=60,
+)
 SERVICE = Service("backend", (8080,), targets=(Target("10.0.0.1", ((8080, 9090),)),))
 
 
@@ -70,7 +73,7 @@ class PlatformContract:
     def _tokens(self, platform: Platform, site_id: str) -> None:
         token = parse_token(platform.create_token("mine", ""))
         assert (token.name, token.generated_by) == ("mine", site_id)
-        assert token.endpoint("inter-router") == ("192.0.2.5", "55671")
+        assert token.endpoint("inter-router") == ("192.0.2.5", "21671")
         with pytest.raises(SkupperError):
             platform.create_token("mine", "elsewhere")
         with pytest.raises(SkupperError):

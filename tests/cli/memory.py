@@ -187,7 +187,9 @@ class MemoryPlatform:
             raise UsageError("tokens cannot be generated for sites initialized with ingress type none")
         if ingress_host and ingress_host not in hosts:
             raise UsageError(f"tokens can only be generated for the available ingress hosts: [{' '.join(hosts)}]")
-        text = token_text(site.site_id, ingress_host or hosts[0])
+        text = token_text(site.site_id, ingress_host or hosts[0]).replace(
+            b"55671", str(site.inter_router_port).encode()
+        )
         return text.replace(b"  name: skupper", f"  name: {name}".encode())
 
     def identity(self) -> tuple[str, str]:
