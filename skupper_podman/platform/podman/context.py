@@ -24,7 +24,6 @@ from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.observe import Observation, observe
 
 LOCK_TIMEOUT = 60.0
-LOCK_NAME = "skupper-podman.lock"
 
 
 def _now() -> datetime.datetime:
@@ -72,9 +71,9 @@ class Context:
         """
         if self._locked:
             return
-        path = self.paths.runtime_dir / LOCK_NAME
+        path, fallback = self.paths.lock_files
         if not os.access(path.parent, os.W_OK):
-            path = self.paths.lock_file
+            path = fallback
             make_directories(path.parent)
         self._held.enter_context(locked(path, timeout=LOCK_TIMEOUT))
         self._locked = True

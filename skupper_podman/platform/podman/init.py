@@ -31,6 +31,7 @@ from skupper_podman.platform.podman.observe import Observation, is_site_volume, 
 from skupper_podman.platform.podman.options import check_same
 from skupper_podman.platform.podman.ready import wait_until_ready
 from skupper_podman.platform.podman.steps import Steps
+from skupper_podman.platform.podman.supervise import linger_steps, unit_steps
 
 
 def plan_init(context: Context, request: SiteRequest) -> Plan:
@@ -78,13 +79,14 @@ class _Wanted:
 
 def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wanted) -> Plan:
     spec = wanted.spec
-    steps: list[Step] = []
+    warnings = list(site.damage)
+    running = [name for name, info in site.containers.items() if info.running]
+    steps = linger_steps(context, warnings)
+    unit = unit_steps(context, spec.name, running, warnings)
     if wanted.changes or not wanted.existed:
         steps += _endpoint_steps(context)
-        steps += _image_steps(context, wanted)
-        steps += Steps(context.api, site.trees, site.present, wanted.keys, context.now).make(wanted.changes)
-    if any(isinstance(change.resource, Container) for change in wanted.changes):
-        steps.append(_waiting(context, site, spec, request.timeout))
+        steps += _image_steps(context)
+    steps += _change_steps(context, request, site, wanted, unit)
     facts: dict[str, object] = {
         "name": spec.name,
         "id": spec.site_id,
@@ -94,11 +96,21 @@ def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wa
         "router": wanted.choice.kind,
         "routerImage": wanted.choice.image,
         "notes": _notes(request, wanted),
-        "warnings": list(site.damage),
+        "warnings": warnings,
     }
     verb = "Repair" if wanted.existed and steps else "Create"
     title = f"{verb} site {spec.name}" if steps else f"Site {spec.name} is complete"
     return Plan(title, tuple(steps), facts)
+
+
+def _change_steps(
+    context: Context, request: SiteRequest, site: Observation, wanted: _Wanted, unit: list[Step]
+) -> tuple[Step, ...]:
+    """Steps for the changes and the unit; where anything is started, also the wait until it works."""
+    then = list(unit)
+    if unit or any(isinstance(change.resource, Container) for change in wanted.changes):
+        then.append(_waiting(context, site, wanted.spec, request.timeout))
+    return Steps(context.api, site.trees, site.present, wanted.keys, context.now).make(wanted.changes, then)
 
 
 def _check_request(spec: SiteSpec) -> None:
@@ -202,7 +214,7 @@ def _endpoint_steps(context: Context) -> list[Step]:
     return [writing(context.paths.endpoint_file, endpoint.render_document(chosen.stored))]
 
 
-def _image_steps(context: Context, wanted: _Wanted) -> list[Step]:
+def _image_steps(context: Context) -> list[Step]:
     image = hostimage.host_image().name
     if context.api.image(image) is not None:
         return []

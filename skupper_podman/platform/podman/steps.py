@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from skupper_podman import certs
 from skupper_podman.desired.diff import Change, Present
@@ -46,8 +46,8 @@ class Steps:
     keys: certs.KeyPool = field(default_factory=lambda: certs.KeyPool(0))
     now: Callable[[], datetime.datetime] = _utc_now
 
-    def make(self, changes: Iterable[Change]) -> tuple[Step, ...]:
-        """Steps for all changes; what a replaced container leaves is removed at the end of all."""
+    def make(self, changes: Iterable[Change], then: Iterable[Step] = ()) -> tuple[Step, ...]:
+        """Steps for all changes, and those of ``then``; only after all of them are replaced containers removed."""
         steps: list[Step] = []
         cleanup: list[Step] = []
         for change in changes:
@@ -57,7 +57,7 @@ class Steps:
                 cleanup.append(removing)
             else:
                 steps.append(self._step(change))
-        return (*steps, *cleanup)
+        return (*steps, *then, *cleanup)
 
     def _step(self, change: Change) -> Step:
         resource = change.resource
@@ -159,6 +159,8 @@ class Steps:
             self.api.start(name)
 
         def remove() -> None:
+            # It was made a moment ago; a process that has no signal handlers yet would cost the full ten seconds.
+            self.api.stop(name, 1)
             self.api.remove_container(name)
 
         def make_again() -> None:
@@ -171,18 +173,18 @@ class Steps:
         what = _what(container)
         match change.action:
             case "start":
-                return Step("start", what, lambda: self.api.start(name), lambda: self.api.stop(name), change.reason)
+                return Step("start", what, lambda: self.api.start(name), lambda: self.api.stop(name, 1), change.reason)
             case "restart":
                 return Step("run", f"restart of {what}", lambda: self.api.restart(name), detail=change.reason)
             case "delete":
-                return Step("delete", what, self._stop_and(remove, name), make_again, change.reason)
+                return Step("delete", what, self._stop_and_remove(name), make_again, change.reason)
             case _:
                 return Step("create", what, make, remove, change.reason)
 
-    def _stop_and(self, remove: Callable[[], None], name: str) -> Callable[[], None]:
+    def _stop_and_remove(self, name: str) -> Callable[[], None]:
         def do() -> None:
             self.api.stop(name)
-            remove()
+            self.api.remove_container(name)
 
         return do
 
@@ -205,9 +207,15 @@ class Steps:
             if state is None or state.running:
                 self.api.start(name)
 
+        def remove() -> None:
+            self.api.remove_container(aside)
+
+        def bring_back() -> None:
+            if self.api.container(aside) is None and state is not None:
+                self.api.create_container(replace(state.container, name=aside))
+
         replacing = Step("update", _what(container), do, undo, change.reason)
-        removing = Step("delete", f"replaced {_what(container)}", lambda: self.api.remove_container(aside))
-        return replacing, removing
+        return replacing, Step("delete", f"replaced {_what(container)}", remove, bring_back)
 
 
 class _EditGroup:

@@ -1,29 +1,109 @@
-"""Steps that put the site under systemd, or take it out."""
+"""Steps that put the site under systemd, or take it out.
+
+What always holds: a host without systemd is told what that means and is no failure; lingering is asked for before
+anything starts; taking a unit away again leaves the containers in the state they had.
+"""
 
 from __future__ import annotations
 
-from skupper_podman.plan import Step
+import sys
+from collections.abc import Iterable
+
+from skupper_podman.plan import Step, Verb
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.supervisor.unit import UnitSettings, passed_on, unit_content
 from skupper_podman.systemd import Systemd
+
+
+def linger_steps(context: Context, warnings: list[str]) -> list[Step]:
+    """A step that lets the user's units run without a login; what an administrator must do goes to ``warnings``."""
+    systemd = _systemd(context)
+    if systemd.linger_enabled() or systemd.unavailable():
+        return []
+
+    def do() -> None:
+        command = systemd.enable_linger()
+        if command:
+            warnings.append(
+                f"It is recommended to enable lingering for {context.user}, otherwise Skupper may not start on boot: "
+                f"{command}"
+            )
+
+    def undo() -> None:
+        if systemd.linger_enabled():
+            systemd.disable_linger()
+
+    return [Step("update", f"lingering of user {context.user}", do, undo)]
+
+
+def unit_steps(context: Context, site_name: str, running: Iterable[str], warnings: list[str]) -> list[Step]:
+    """A step that writes, enables and starts the unit; none if it is there and runs, or there is no systemd.
+
+    ``running`` are the containers that run already: they must run again if the unit is taken back.
+    """
+    systemd = _systemd(context)
+    reason = systemd.unavailable()
+    if reason:
+        warnings.append(
+            f"{reason}, so nothing watches the site or starts it after a boot; "
+            "Podman alone restarts containers that end. To start it by hand: skupper init"
+        )
+        return []
+    settings = UnitSettings(sys.executable, context.paths, site_name, passed_on(context.env))
+    content = unit_content(settings)
+    before, state = systemd.file_state(), systemd.state()
+    current = before is not None and before.content == content.encode()
+    active = state.active in ("active", "activating", "reloading")
+    if current and state.enabled and active:
+        return []
+
+    def do() -> None:
+        systemd.write(content)
+        systemd.enable()
+        if active:
+            systemd.restart()
+        else:
+            systemd.start()
+
+    def undo() -> None:
+        if before is None:
+            systemd.remove()
+        else:
+            systemd.restore(before)
+            if not state.enabled:
+                systemd.disable()
+            if active:
+                systemd.restart()
+            else:
+                systemd.stop()
+        # The unit stops what it supervises.
+        for name in running:
+            context.api.start(name)
+
+    verb: Verb = "create" if before is None else "start" if current else "update"
+    return [Step(verb, f"unit {context.paths.unit_file.name}", do, undo)]
 
 
 def removal_steps(context: Context) -> list[Step]:
     """Steps that stop and remove the unit; none if there is none."""
-    systemd = Systemd(context.paths, context.env, context.user)
+    systemd = _systemd(context)
     before = systemd.file_state()
     if before is None:
         return []
-    usable = not systemd.unavailable()
-    state = systemd.state() if usable else None
+    state = None if systemd.unavailable() else systemd.state()
 
     def undo() -> None:
-        if not usable:
-            systemd.restore(before)
+        if state is None:
+            context.paths.unit_file.write_bytes(before.content)
             return
         systemd.restore(before)
-        if state is not None and state.enabled:
+        if state.enabled:
             systemd.enable()
-        if state is not None and state.active in ("active", "activating"):
+        if state.active in ("active", "activating", "reloading"):
             systemd.start()
 
     return [Step("delete", f"unit {context.paths.unit_file.name}", systemd.remove, undo)]
+
+
+def _systemd(context: Context) -> Systemd:
+    return Systemd(context.paths, context.env, context.user)

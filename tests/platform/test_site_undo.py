@@ -1,0 +1,100 @@
+"""Every plan of the podman platform, with a failure after each of its steps: the host is exactly as before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from skupper_podman.model.service import HostPorts, Service, Target
+from skupper_podman.model.site import SiteSpec
+from skupper_podman.plan import Plan
+from skupper_podman.platform import SiteRequest
+from skupper_podman.platform.podman.site import PodmanPlatform
+from tests.lab import Host
+from tests.platform.onehost import check_every_undo, init, needs_podman, one_host, peer_token, run
+
+pytestmark = [*needs_podman, pytest.mark.slow]
+
+BACKEND = Service("backend", (8080,), targets=(Target("127.0.0.1", ((8080, 9090),)),), tls_credentials="yes")
+FRONT = Service("front", (80,), host_ports=HostPorts("127.0.0.1", ((80, 23080),)), container_name="front-proxy")
+TOKEN = peer_token()
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Host]:
+    with one_host() as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Host]:
+    with one_host() as host:
+        run(host, init)
+        run(host, lambda platform: platform.plan_service_create(BACKEND))
+        run(host, lambda platform: platform.plan_link_create(TOKEN, "uplink", 3))
+        yield host
+
+
+def init_again(platform: PodmanPlatform) -> Plan:
+    return platform.plan_init(SiteRequest(SiteSpec("", "")))
+
+
+def test_init(bare: Host) -> None:
+    assert check_every_undo(bare, init) > 30
+    assert bare.labelled() == []
+
+
+def test_service_create(site: Host) -> None:
+    check_every_undo(site, lambda platform: platform.plan_service_create(FRONT))
+
+
+def test_service_delete(site: Host) -> None:
+    check_every_undo(site, lambda platform: platform.plan_service_delete("backend"))
+
+
+def test_bind(site: Host) -> None:
+    target = Target("192.0.2.77", ((8080, 1),))
+    check_every_undo(site, lambda platform: platform.plan_bind("backend", target))
+
+
+def test_unbind(site: Host) -> None:
+    check_every_undo(site, lambda platform: platform.plan_unbind("backend", "127.0.0.1", delete_if_last=False))
+
+
+def test_link_create(site: Host) -> None:
+    other = peer_token("0d3b4c8e-0000-4000-8000-0000000000aa")
+    check_every_undo(site, lambda platform: platform.plan_link_create(other, "", None))
+
+
+def test_link_delete(site: Host) -> None:
+    check_every_undo(site, lambda platform: platform.plan_link_delete("uplink"))
+
+
+def test_repair(site: Host) -> None:
+    """A container that is not as it should be is replaced; taken back, it is the very same container."""
+    before = site.podman("inspect", "--format", "{{.Id}}", "skupper-controller-podman").stdout
+    site.podman("volume", "rm", "--force", "prometheus-storage-volume")
+    site.podman("stop", "--time", "2", "backend")
+    check_every_undo(site, init)
+    assert site.podman("inspect", "--format", "{{.Id}}", "skupper-controller-podman").stdout == before
+    run(site, init)
+
+
+def test_replaced_container(site: Host) -> None:
+    kept = site.directory / "root/volumes/skupper-internal/_data/skupper-podman-site.json"
+    kept.write_text(kept.read_text().replace("21672", "21679"))
+    before = site.podman("inspect", "--format", "{{.Id}}", "skupper-router").stdout
+    # Up to the removal of what was replaced it is the very same container, after it one just like it.
+    check_every_undo(site, init_again, last=-1)
+    assert site.podman("inspect", "--format", "{{.Id}}", "skupper-router").stdout == before
+    check_every_undo(site, init_again)
+    steps = [str(step) for step in run(site, init_again).steps]
+    assert steps[0] == "update container skupper-router"
+    assert "21679" in site.podman("port", "skupper-router").stdout
+    assert site.podman("ps", "--all", "--filter", "name=replaced", "--quiet").stdout == ""
+
+
+def test_delete(site: Host) -> None:
+    """Last: the containers are made again by the undo, with all their data."""
+    check_every_undo(site, lambda platform: platform.plan_delete())
