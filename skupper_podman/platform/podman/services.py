@@ -47,6 +47,11 @@ def plan_service_create(context: Context, service: Service) -> Plan:
     )
     _check_free(context, service)
     before = state_of(site)
+    if before.runtime.kind == "embedded" and service.protocol != "tcp":
+        raise ConflictError(
+            f"this site's router is the embedded one, which carries tcp only in this release, not {service.protocol}",
+            "use --protocol tcp (it carries any protocol), or make the site with --router image",
+        )
     steps = _steps(context, site, before, before.with_service(service))
     facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": []}
     return Plan(f"Create service {service.address}", steps, facts)
