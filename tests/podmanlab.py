@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -101,7 +102,14 @@ class LabHost:
         mount = f"for place in {places}; do mkdir -p $place && mount -t tmpfs tmpfs $place || exit; done"
         private = f"mount --make-rprivate / && {mount} && mount --make-rshared /"
         self._pause = subprocess.Popen(
-            ["unshare", "--net", "--mount", "sh", "-c", f"{private} && ip link set lo up && echo up && exec sleep infinity"],
+            [
+                "unshare",
+                "--net",
+                "--mount",
+                "sh",
+                "-c",
+                f"{private} && ip link set lo up && echo up && exec sleep infinity",
+            ],
             stdout=subprocess.PIPE,
         )
         assert self._pause.stdout is not None
@@ -112,7 +120,9 @@ class LabHost:
         """Start Podman's API service and wait for its socket."""
         own = [] if self.user else self._own_directories()
         with (self.directory / "podman.log").open("ab") as log:
-            self._service = self.popen(["podman", *own, "system", "service", "-t", "0", self.url], stdout=log, stderr=log)
+            self._service = self.popen(
+                ["podman", *own, "system", "service", "-t", "0", self.url], stdout=log, stderr=log
+            )
         until(lambda: self.api(5).info(), 30, "Podman answers")
 
     def stop_service(self) -> None:
@@ -179,7 +189,9 @@ class LabHost:
         become = ["setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--init-groups"] if self.user else []
         return [*enter, *become, *argv]
 
-    def popen(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, **options: object) -> subprocess.Popen[bytes]:
+    def popen(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[bytes]:
         """Start ``argv`` on this host; it is ended with the host."""
         child = subprocess.Popen(self.inside(argv), env={**self.env, **(env or {})}, cwd="/", **options)  # type: ignore[call-overload]
         self._children.append(child)
@@ -266,9 +278,17 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def _directory() -> Path:
+    """A short path (Podman puts sockets below it, whose paths are limited) that every user may enter."""
+    directory = Path(tempfile.mkdtemp(prefix="sk-", dir="/tmp"))
+    directory.chmod(0o755)
+    return directory
+
+
 @contextlib.contextmanager
-def rootful_host(directory: Path) -> Iterator[LabHost]:
+def rootful_host() -> Iterator[LabHost]:
     """A host whose Podman runs as root."""
+    directory = _directory()
     host = LabHost(directory)
     try:
         host.up()
@@ -279,16 +299,13 @@ def rootful_host(directory: Path) -> Iterator[LabHost]:
 
 
 @contextlib.contextmanager
-def rootless_host(directory: Path) -> Iterator[LabHost]:
+def rootless_host() -> Iterator[LabHost]:
     """A host whose Podman runs as an ordinary user made for it."""
+    directory = _directory()
     user = f"skt{secrets.token_hex(4)}"
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", user], check=True, capture_output=True)
     host = None
     try:
-        directory.chmod(0o755)
-        for parent in directory.parents:  # pytest makes its directories 0700
-            if parent.stat().st_mode & 0o005 != 0o005 and parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
-                parent.chmod(parent.stat().st_mode | 0o055)
         host = LabHost(directory, user)
         host.runtime_dir.mkdir(parents=True, exist_ok=True)
         os.chown(host.runtime_dir, host.uid, host.gid)

@@ -1,22 +1,23 @@
-"""``python -m skupper_podman.supervisor``: what the unit skupper-podman.service runs."""
+"""``python -m skupper_podman.supervisor``: what the unit skupper-podman.service runs.
+
+With ``--background``, one of the two processes of a host without systemd (see :mod:`background`).
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skupper_podman.errors import SkupperError
-from skupper_podman.files import read_bytes
 from skupper_podman.paths import Paths, paths_for
-from skupper_podman.platform.podman.api import PodmanApi
-from skupper_podman.platform.podman.endpoint import parse_document, resolve
-from skupper_podman.supervisor.heal import Medic
-from skupper_podman.supervisor.loop import Loop
-from skupper_podman.supervisor.notify import Notifier
-from skupper_podman.supervisor.observe import Observer
+from skupper_podman.supervisor.background import ARGUMENT, Background
+
+if TYPE_CHECKING:
+    from skupper_podman.supervisor.loop import Loop
 
 API_TIMEOUT = 15.0
 
@@ -27,6 +28,15 @@ def build(paths: Paths, env: Mapping[str, str]) -> Loop:
     Raises:
         SkupperError: ``podman.yaml`` is unusable.
     """
+    # Imported here, because a process that stands by must be small.
+    from skupper_podman.files import read_bytes
+    from skupper_podman.platform.podman.api import PodmanApi
+    from skupper_podman.platform.podman.endpoint import parse_document, resolve
+    from skupper_podman.supervisor.heal import Medic
+    from skupper_podman.supervisor.loop import Loop
+    from skupper_podman.supervisor.notify import Notifier
+    from skupper_podman.supervisor.observe import Observer
+
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic)
@@ -38,15 +48,21 @@ def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Supervise until told to stop; returns the exit code."""
     paths = paths_for(os.getuid(), os.environ, Path.home())
     try:
-        return build(paths, os.environ).run()
+        if ARGUMENT not in arguments:
+            return build(paths, os.environ).run()
+
+        def supervise(each_round: Callable[[], None]) -> int:
+            return build(paths, os.environ).run(each_round, leave_running=True)
+
+        return Background(paths, os.environ, sys.executable).serve(supervise)
     except SkupperError as error:
         _log(f"Error: {error.message}" + (f"\nHint: {error.hint}" if error.hint else ""))
         return error.exit_code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -57,8 +57,11 @@ class Loop:
         self._status = ""
         self._read_wake, self._write_wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def run(self) -> int:
-        """Supervise; returns the exit code."""
+    def run(self, each_round: Callable[[], None] | None = None, leave_running: bool = False) -> int:
+        """Supervise; returns the exit code.
+
+        ``each_round`` is called in every round; ``leave_running`` keeps the containers when the supervisor is stopped.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._await_network()
@@ -71,10 +74,13 @@ class Loop:
                 self._tell()
                 if self._core.gone:
                     return self._leave()
+                if each_round:
+                    each_round()
                 self._wait()
-            self._notifier.stopping("stopping all containers")
+            self._notifier.stopping("stopping")
             self._notifier.extend(STOP_TIMEOUT * 4)
-        self._stop_all()  # when no action is under way any more that could start one again
+        if not leave_running:
+            self._stop_all()  # when no action is under way any more that could start one again
         return EXIT_STOPPED
 
     def _look(self) -> tuple[Action, ...]:

@@ -104,9 +104,8 @@ def _same_mounts(one: int, other: int) -> bool:
 
 
 @pytest.fixture(scope="module", params=["rootful", "rootless"])
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    directory = tmp_path_factory.mktemp(f"sup-{request.param}")
-    with (rootful_host if request.param == "rootful" else rootless_host)(directory) as host:
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    with (rootful_host if request.param == "rootful" else rootless_host)() as host:
         found = Site(host)
         try:
             until(found.well, 30, "the site answers")

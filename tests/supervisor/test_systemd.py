@@ -54,8 +54,8 @@ class Unit:
 
 
 @pytest.fixture(scope="module")
-def unit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unit]:
-    with rootless_host(tmp_path_factory.mktemp("systemd")) as host:
+def unit() -> Iterator[Unit]:
+    with rootless_host() as host:
         try:
             yield Unit(host)
         finally:
