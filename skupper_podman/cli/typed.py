@@ -135,7 +135,7 @@ class Command:
         session = replace(
             session, dry_run=bool(values.get("dry_run")), output=str(values.get("output", OUTPUT.default))
         )
-        return self.handler(session, options, tuple(values["arguments"]))
+        return self.handler(session, options, tuple(values["arguments"] or ()))
 
 
 def _identifier(flag: Flag) -> str:
@@ -200,8 +200,11 @@ def _typer_function(declared: Command) -> Callable[..., Result]:
         return declared.call(ctx.obj, values)
 
     parameters = [inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)]
-    annotation = Annotated[list[str], typer.Argument(metavar=declared.usage)]
-    parameters.append(inspect.Parameter("arguments", inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=[]))
+    # Optional, because Click before 8.3 has no default for a list of arguments.
+    annotation = Annotated[list[str] | None, typer.Argument(metavar=declared.usage)]
+    parameters.append(
+        inspect.Parameter("arguments", inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=None)
+    )
     fields = field_names(declared.options)
     for flag in (*flags_of(declared.options), *declared.common_flags):
         names = [f"--{flag.name}", *([f"-{flag.short}"] if flag.short else [])]
