@@ -22,6 +22,8 @@ from proton import Message, ProtonException
 from proton.utils import BlockingConnection, SyncRequestResponse
 
 Entity = tuple[str, dict[str, Any]]
+#: A real skrouterd for the interoperation tests; routers whose names begin with S are then such ones.
+SKROUTERD = os.environ.get("SKUPPER_TEST_SKROUTERD")
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -59,13 +61,14 @@ class Router:
             ("address", {"prefix": "mc", "distribution": "multicast"}),
             *entities,
         ]
+        self.command = [sys.executable, "-m", "skupper_podman.routerd"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Router:
         """Start the process; does not wait."""
         self.config.write_text(json.dumps([list(entity) for entity in self.entities]))
         with self.log_file.open("ab") as log:
-            command = [sys.executable, "-m", "skupper_podman.routerd", "-c", str(self.config)]
+            command = [*self.command, "-c", str(self.config)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         return self
 
@@ -132,6 +135,8 @@ class Lab:
     def router(self, name: str, mode: str, *entities: Entity, **attributes: Any) -> Router:
         """A started router."""
         made = Router(self.directory, name, mode, *entities, **attributes)
+        if name.startswith("S") and SKROUTERD:
+            made.command = [SKROUTERD]
         self.routers.append(made)
         return made.start()
 
