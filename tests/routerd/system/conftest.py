@@ -23,7 +23,6 @@ from tests.routerd.system.lab import (
     wait_for,
 )
 
-
 # Tests against a real skrouterd exist only where there is one.
 collect_ignore = [] if SKROUTERD else ["test_interop.py", "test_interop_lite.py"]
 

@@ -1,4 +1,4 @@
-"""Services through networks of this router (P) and real skrouterds (S); collected where SKUPPER_TEST_SKROUTERD is set."""
+"""Services through networks of this router (P) and real skrouterds (S); only where SKUPPER_TEST_SKROUTERD is set."""
 
 from __future__ import annotations
 
