@@ -11,7 +11,7 @@ from skupper_podman.cli.result import Result
 from skupper_podman.cli.serviceflags import ServiceFlags, build_service, check_target
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
-from skupper_podman.errors import UsageError
+from skupper_podman.errors import SkupperError, UsageError
 from skupper_podman.model.service import Target, check_port, map_ports
 
 app = new_app()
@@ -56,7 +56,7 @@ def expose(session: Session, options: Expose, arguments: tuple[str, ...]) -> Res
     if not ports:
         raise UsageError("--port is required")
     host = _target(arguments, "expose")
-    check_ingress_mode(options.enable_ingress_from_target_site)
+    check_ingress_mode("--enable-ingress-from-target-site", options.enable_ingress_from_target_site)
     target = Target(host, map_ports(ports, options.target_port))
     service = build_service(options.address, ports, options, (target,))
     plan = session.plan(lambda platform: platform.plan_service_create(service))
@@ -74,14 +74,17 @@ def _ports_of(target_ports: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(check_port(int(part[:6])) for part in parts)
 
 
-def check_ingress_mode(mode: str) -> None:
-    """Check ``Always`` or ``Never``; both mean the same here, because a podman site always offers its services.
+def check_ingress_mode(flag: str, mode: str) -> None:
+    """Check ``Always`` or ``Never`` (1.9 ignores both on podman).
 
     Raises:
         UsageError: it is neither.
+        SkupperError: it is ``Never``: a podman site always offers its services.
     """
     if mode and mode.lower() not in ("always", "never"):
         raise UsageError(f"Invalid value for ingress-mode: {mode}. Must be Always or Never.")
+    if mode.lower() == "never":
+        raise SkupperError(f"{flag} Never is not supported on podman: a site always offers its services")
 
 
 @dataclass(frozen=True, slots=True)

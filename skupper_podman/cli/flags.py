@@ -7,7 +7,7 @@ scripts and Typer's parameters are all derived from that declaration. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from skupper_podman.cli import govalues
@@ -86,17 +86,10 @@ def field_names(options: type[Any]) -> dict[str, str]:
     return {item.metadata[METADATA].name: item.name for item in fields(options) if METADATA in item.metadata}
 
 
-def has_default(options: type[Any], name: str) -> bool:
-    """Whether the field may be left out when the class is built."""
-    item = next(item for item in fields(options) if item.name == name)
-    return item.default is not MISSING or item.default_factory is not MISSING
-
-
 OUTPUT: Final = Flag(
     "output", "string", "text", "Output format: text, json, yaml", short="o", choices=("text", "json", "yaml")
 )
 DRY_RUN: Final = Flag("dry-run", "bool", False, "Print the plan and change nothing")
-HELP: Final = "help"
 PLATFORM: Final = Flag(
     "platform", "string", "", "The platform type to use [kubernetes, podman]", choices=("kubernetes", "podman")
 )

@@ -9,8 +9,8 @@ and map values of pflag 1.0.5 (comma separated, fields may be quoted as in RFC 4
 
 from __future__ import annotations
 
-NANOSECOND = 1
 SECOND = 1_000_000_000
+"""Durations are in nanoseconds, as in Go."""
 
 _UNITS = {
     "ns": 1,

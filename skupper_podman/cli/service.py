@@ -54,7 +54,7 @@ class Create(ServiceFlags):
 def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Result:
     """Create a skupper service"""
     address, ports = _address_and_ports(arguments)
-    check_ingress_mode(options.enable_ingress)
+    check_ingress_mode("--enable-ingress", options.enable_ingress)
     if "mapping" in session.given and "protocol" not in session.given:
         from dataclasses import replace
 

@@ -38,7 +38,6 @@ class Session:
     given: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
     dry_run: bool = False
-    output: str = "text"
 
     def platform(self, endpoint: str = "") -> Platform:
         """The platform, ready to be asked; ``endpoint`` overrides where its API is.

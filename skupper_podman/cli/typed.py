@@ -132,9 +132,7 @@ class Command:
         options = self.options(
             **{name: tuple(values[name]) if isinstance(values[name], list) else values[name] for name in names}
         )
-        session = replace(
-            session, dry_run=bool(values.get("dry_run")), output=str(values.get("output", OUTPUT.default))
-        )
+        session = replace(session, dry_run=bool(values.get("dry_run")))
         return self.handler(session, options, tuple(values["arguments"] or ()))
 
 

@@ -240,3 +240,14 @@ def test_status_without_a_network_status(site: Terminal, platform: MemoryPlatfor
     answer = site("service", "status")
     assert (answer.code, answer.out.splitlines()[1]) == (0, "╰─ backend:80 (tcp)")
     assert answer.err == "Warning: what other sites have is not known: no such file\n"
+
+
+def test_never_is_refused_because_it_would_have_no_effect(site: Terminal) -> None:
+    for words in (
+        ["service", "create", "a", "80", "--enable-ingress=never"],
+        ["expose", "host", "h", ADDRESS, "--port=80", "--enable-ingress-from-target-site=Never"],
+    ):
+        answer = site(*words)
+        assert answer.code == 1
+        assert "Never is not supported on podman" in answer.err
+    assert site("service", "create", "a", "80", "--enable-ingress=Always").code == 0

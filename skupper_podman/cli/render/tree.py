@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 
 from skupper_podman.cli.render.clean import clean
 
-_NO_DETAILS: Mapping[str, str] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Node:
