@@ -69,6 +69,8 @@ class Loop:
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
         self.now = clock()
+        #: How many descriptors are ready in this turn: who is alone may do more at once.
+        self.crowd = 0
         self.register(self._wake_out.fileno(), EPOLLIN, self._woken)
 
     # -- descriptors ------------------------------------------------------------------------------
@@ -136,6 +138,7 @@ class Loop:
         except InterruptedError:
             ready = []
         self.now = self._clock()
+        self.crowd = len(ready)
         handlers = self._handlers
         for fd, events in ready:
             handler = handlers.get(fd)

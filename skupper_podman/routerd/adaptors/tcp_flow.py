@@ -46,8 +46,9 @@ LEGACY_STEP: Final = LEGACY_WINDOW // 4
 LITE_STEP: Final = 8 * 16 * 4072
 LITE_WINDOW: Final = 2 * LITE_STEP
 
-#: Octets read from one socket per turn.
-READ_SIZE: Final = 64 * 1024
+#: Octets read from one socket per turn: alone, and at least however many others are ready.
+READ_SIZE: Final = 256 * 1024
+READ_LEAST: Final = 32 * 1024
 _HEADER: Final = 8
 _LONG_SECTION: Final = struct.Struct(">BBBBI")
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
@@ -149,7 +150,7 @@ class TcpFlow:
         if out is None:
             self._want_read(False)
             return
-        room = READ_SIZE
+        room = max(READ_LEAST, READ_SIZE // (self.router.loop.crowd or 1))
         if self._windowed:
             room = min(room, self._window - (self.octets_in - self._acknowledged))
             if room <= 0:
