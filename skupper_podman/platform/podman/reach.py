@@ -6,6 +6,8 @@ made, so every answer is a warning.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -47,10 +49,26 @@ def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> str:
 def _try_tls(connection: socket.socket, host: str, port: int, data: Mapping[str, bytes]) -> str:
     try:
         context = tls_context(data.get("ca.crt"))
+        _load_own(context, data)
         with context.wrap_socket(connection, server_hostname=host):
             return ""
     except ssl.SSLCertVerificationError as error:
         return f"{host}:{port} does not show the certificate of the site that issued the token: {error.verify_message}"
-    except (OSError, InvalidError):
-        # Without our certificate a router ends the handshake; what was to be seen of its own has been seen.
-        return ""
+    except (OSError, InvalidError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        return f"{host}:{port} does not speak TLS as a router does: {reason}; {_LATER}"
+
+
+def _load_own(context: ssl.SSLContext, data: Mapping[str, bytes]) -> None:
+    """Show our certificate as the link will. OpenSSL reads it from files only; these exist in memory alone."""
+    if not data.get("tls.crt") or not data.get("tls.key"):
+        return
+    paths = []
+    with contextlib.ExitStack() as stack:
+        for name in ("tls.crt", "tls.key"):
+            descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+            file = stack.enter_context(os.fdopen(descriptor, "wb"))
+            file.write(data[name])
+            file.flush()
+            paths.append(f"/proc/self/fd/{descriptor}")
+        context.load_cert_chain(*paths)

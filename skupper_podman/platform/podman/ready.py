@@ -12,13 +12,18 @@ from pathlib import Path
 
 from skupper_podman.desired import names
 from skupper_podman.errors import PlatformError, SkupperError
-from skupper_podman.model.network import NetworkStatus, NetworkStatusError
+from skupper_podman.model.network import NetworkStatus, SiteStatus
+from skupper_podman.model.service import Service
 from skupper_podman.platform.podman import live
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.facts import ContainerInfo
 
+SERVICE_TIMEOUT = 20.0
+"""Seconds a service's router has to join the network; it takes less than one."""
+
 _POLL = 0.03
+_PATIENCE = 2.0
 _LOOK = 0.5
 _ASK_AGAIN = 0.05
 _MAX_RESTARTS = 3
@@ -46,6 +51,50 @@ def wait_until_ready(context: Context, trees: Trees, site_id: str, timeout: floa
             return
         answered = router.answered.is_set()
     raise _late(context, timeout, answered)
+
+
+def wait_for_service(context: Context, trees: Trees, site_id: str, router_id: str, service: Service) -> None:
+    """Wait until the service's router is part of the network with all its listeners and connectors.
+
+    Raises:
+        PlatformError: it did not happen in time, or cannot happen.
+    """
+    begun = context.monotonic()
+    look = begun + _LOOK
+    started = _started(context, service.container)
+    while not _service_shows(trees, site_id, router_id, service, started):
+        now = context.monotonic()
+        if now >= look:
+            info = context.api.container(service.container)
+            if info is None or _hopeless(info):
+                raise _failure(context, service.container, f"ended with exit code {info.exit_code if info else 0}")
+            # The controller may be away: then the service's own router is asked.
+            if now - begun > _PATIENCE and _answers(context, service.container):
+                return
+            look = context.monotonic() + _LOOK
+        if now - begun >= SERVICE_TIMEOUT:
+            raise _failure(context, service.container, f"did not answer within {SERVICE_TIMEOUT:g} seconds")
+        context.sleep(_POLL)
+
+
+def _service_shows(trees: Trees, site_id: str, router_id: str, service: Service, since: float) -> bool:
+    site = _own_status(trees, site_id)
+    found = next((router for router in site.routers if router.router.id == router_id), None) if site else None
+    # A record older than the container is of a service of that name that was deleted a moment ago.
+    if found is None or found.router.start_time < since * 1_000_000:
+        return False
+    addresses = {f"{service.address}:{port}" for port in service.ports}
+    targets = {f"{service.address}:{port}" for target in service.targets for port, _ in target.ports}
+    return addresses <= {item.address for item in found.listeners} and targets <= {
+        item.address for item in found.connectors
+    }
+
+
+def _answers(context: Context, container: str) -> bool:
+    try:
+        return bool(live.query(context.api, container, "router"))
+    except SkupperError:
+        return False
 
 
 class _Asking:
@@ -81,11 +130,19 @@ def _status_shows(trees: Trees, site_id: str, since: float) -> bool:
         # A file older than the controller is what an earlier one saw.
         if Path(tree.root, names.STATUS_FILE).lstat().st_mtime < since:
             return False
-        content = tree.read(names.STATUS_FILE)
-        site = NetworkStatus.parse(content).site(site_id) if content else None
-    except (OSError, NetworkStatusError):
+    except OSError:
         return False
+    site = _own_status(trees, site_id)
     return site is not None and any(router.router.mode == "interior" for router in site.routers)
+
+
+def _own_status(trees: Trees, site_id: str) -> SiteStatus | None:
+    """What the controller last wrote about this site."""
+    try:
+        content = trees.tree(names.NETWORK_STATUS).read(names.STATUS_FILE)
+        return NetworkStatus.parse(content).site(site_id) if content else None
+    except SkupperError:
+        return None
 
 
 def _started(context: Context, name: str) -> float:

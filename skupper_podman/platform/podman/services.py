@@ -21,6 +21,7 @@ from skupper_podman.plan import Plan, Step
 from skupper_podman.platform.podman import live
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.observe import Observation
+from skupper_podman.platform.podman.ready import wait_for_service
 from skupper_podman.platform.podman.state import state_of
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.config import Entity
@@ -52,9 +53,29 @@ def plan_service_create(context: Context, service: Service) -> Plan:
             f"this site's router is the embedded one, which carries tcp only in this release, not {service.protocol}",
             "use --protocol tcp (it carries any protocol), or make the site with --router image",
         )
-    steps = _steps(context, site, before, before.with_service(service))
-    facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": []}
-    return Plan(f"Create service {service.address}", steps, facts)
+    steps = [*_steps(context, site, before, before.with_service(service)), *_waiting(context, site, service)]
+    warnings = (
+        [] if _router_runs(site) else [f"container {names.ROUTER} does not run, so the service cannot be reached"]
+    )
+    facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": warnings}
+    return Plan(f"Create service {service.address}", tuple(steps), facts)
+
+
+def _router_runs(site: Observation) -> bool:
+    router = site.containers.get(names.ROUTER)
+    return router is not None and router.running
+
+
+def _waiting(context: Context, site: Observation, service: Service) -> list[Step]:
+    """A step that waits until the service has joined the network, so that it can be called when the command returns."""
+    if site.spec is None or not _router_runs(site):
+        return []
+    site_id, router_id = site.spec.site_id, f"{site.spec.name}-{service.address}"
+
+    def do() -> None:
+        wait_for_service(context, site.trees, site_id, router_id, service)
+
+    return [Step("check", f"that service {service.address} has joined the network", do, waits=True)]
 
 
 def plan_service_delete(context: Context, address: str) -> Plan:

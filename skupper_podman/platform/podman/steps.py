@@ -158,11 +158,6 @@ class Steps:
             self.api.create_container(container)
             self.api.start(name)
 
-        def remove() -> None:
-            # It was made a moment ago; a process that has no signal handlers yet would cost the full ten seconds.
-            self.api.stop(name, 1)
-            self.api.remove_container(name)
-
         def make_again() -> None:
             if self.api.container(name) is None:
                 self.api.create_container(change.previous if isinstance(change.previous, Container) else container)
@@ -179,7 +174,12 @@ class Steps:
             case "delete":
                 return Step("delete", what, self._stop_and_remove(name), make_again, change.reason)
             case _:
-                return Step("create", what, make, remove, change.reason)
+                return Step("create", what, make, lambda: self._discard(name), change.reason)
+
+    def _discard(self, name: str) -> None:
+        # It was made a moment ago; a process that has no signal handlers yet would cost the full ten seconds.
+        self.api.stop(name, 1)
+        self.api.remove_container(name)
 
     def _stop_and_remove(self, name: str) -> Callable[[], None]:
         def do() -> None:
@@ -202,7 +202,7 @@ class Steps:
 
         def undo() -> None:
             if self.api.container(aside) is not None:
-                self.api.remove_container(name)
+                self._discard(name)
                 self.api.rename_container(aside, name)
             if state is None or state.running:
                 self.api.start(name)
