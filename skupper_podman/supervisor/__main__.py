@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         if ARGUMENT not in arguments:
             return build(paths, os.environ).run()
 
-        def supervise(each_round: Callable[[], None]) -> int:
+        def supervise(each_round: Callable[[], bool]) -> int:
             return build(paths, os.environ).run(each_round, leave_running=True)
 
         return Background(paths, os.environ, sys.executable).serve(supervise)

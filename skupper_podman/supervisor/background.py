@@ -2,8 +2,8 @@
 
 One of them leads: it supervises the site. The other stands by; when the lead is gone it takes over and starts a new
 stand-by, and the lead does so when the stand-by is gone. Who sits where is decided by two locked files, so a killed
-process leaves its seat at once. What always holds: at most one process leads for a user; ending the supervisor leaves
-the containers as they are. It does not survive a reboot: that is what systemd is for.
+process leaves its seat at once; removing the files ends both. What always holds: at most one process leads for a user;
+ending the supervisor leaves the containers as they are. It does not survive a reboot: that is what systemd is for.
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ class Seat:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def kept(self) -> bool:
+        """True if the seat was taken and its file is still there; who removes the file wants the process gone."""
+        try:
+            return self._descriptor >= 0 and self.path.stat().st_ino == os.fstat(self._descriptor).st_ino
+        except OSError:
+            return False
 
     def holder(self) -> int:
         """The process that sits there; 0 if the seat is free."""
@@ -123,27 +130,33 @@ class Background:
         for place in (self._lead.path, self._standby.path, self.log):
             place.unlink(missing_ok=True)
 
-    def serve(self, supervise: Callable[[Callable[[], None]], int]) -> int:
+    def serve(self, supervise: Callable[[Callable[[], bool]], int]) -> int:
         """What each of the two processes does: lead with ``supervise``, or stand by until it must.
 
-        ``supervise`` is given what to do in every round of its loop, and returns the exit code.
+        ``supervise`` is given what to do in every round of its loop, which says if it should go on; it returns the
+        exit code.
         """
         if not self._lead.take():
             if not self._standby.take():
                 return 0  # both seats are taken
-            while not self._lead.take():
+            while self._standby.kept() and not self._lead.take():
                 time.sleep(_POLL)
             self._standby.leave()
+            if not self._lead.kept():
+                return 0
         try:
             return supervise(self._see_to_standby)
         finally:
             self._end_standby()
             self._lead.leave()
 
-    def _see_to_standby(self) -> None:
+    def _see_to_standby(self) -> bool:
+        if not self._lead.kept():
+            return False
         if not self._standby.holder():
             with contextlib.suppress(OSError):
                 self._spawn()
+        return True
 
     def _end_standby(self) -> None:
         deadline = time.monotonic() + _END_TIMEOUT

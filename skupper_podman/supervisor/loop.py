@@ -57,10 +57,11 @@ class Loop:
         self._status = ""
         self._read_wake, self._write_wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def run(self, each_round: Callable[[], None] | None = None, leave_running: bool = False) -> int:
+    def run(self, each_round: Callable[[], bool] | None = None, leave_running: bool = False) -> int:
         """Supervise; returns the exit code.
 
-        ``each_round`` is called in every round; ``leave_running`` keeps the containers when the supervisor is stopped.
+        ``each_round`` is called in every round and says if there should be another one; ``leave_running`` keeps the
+        containers when the supervisor is stopped.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -74,8 +75,8 @@ class Loop:
                 self._tell()
                 if self._core.gone:
                     return self._leave()
-                if each_round:
-                    each_round()
+                if each_round and not each_round():
+                    break
                 self._wait()
             self._notifier.stopping("stopping")
             self._notifier.extend(STOP_TIMEOUT * 4)

@@ -25,10 +25,22 @@ def test_a_seat_is_taken_once(tmp_path: Path) -> None:
     assert seat.take()
     assert other.take() is False
     assert seat.holder() == other.holder() == os.getpid()
+    assert seat.kept()
+    assert not other.kept()
     seat.leave()
+    assert not seat.kept()
     assert other.holder() == 0
     assert other.take()
     other.leave()
+
+
+def test_a_removed_seat_is_lost(tmp_path: Path) -> None:
+    seat, other = Seat(tmp_path / "seat"), Seat(tmp_path / "seat")
+    assert seat.take()
+    seat.path.unlink()
+    assert not seat.kept()
+    assert other.take()
+    assert not seat.kept()
 
 
 def test_a_seat_is_no_link(tmp_path: Path) -> None:

@@ -148,14 +148,17 @@ def _service_probe(status: ServiceStatus) -> Probe:
 
 
 def unit_probe(context: Context) -> list[Probe]:
-    """Whether systemd supervises the site."""
+    """Whether systemd, or where there is none a background process, supervises the site."""
+    from skupper_podman.platform.podman.supervise import background_supervisor
     from skupper_podman.systemd import Systemd
 
     systemd = Systemd(context.paths, context.env, context.user)
     reason = systemd.unavailable()
     name = f"unit {context.paths.unit_file.name}"
     if reason:
-        return []
+        pid = background_supervisor(context).running()
+        detail = f"process {pid}" if pid else f"it does not run ({reason})"
+        return [Probe("supervisor", "ok" if pid else "failing", detail, fix="" if pid else "skupper init")]
     try:
         state = systemd.state()
     except SkupperError as error:

@@ -1,7 +1,8 @@
 """Steps that put the site under systemd, or take it out.
 
-What always holds: a host without systemd is told what that means and is no failure; lingering is asked for before
-anything starts; taking a unit away again leaves the containers in the state they had.
+What always holds: a host without systemd is told what that means and is no failure: a background process supervises
+the site there (:mod:`skupper_podman.supervisor.background`); lingering is asked for before anything starts; taking a
+unit away again leaves the containers in the state they had.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 
 from skupper_podman.plan import Step, Verb
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.supervisor.background import Background
 from skupper_podman.supervisor.unit import UnitSettings, passed_on, unit_content
 from skupper_podman.systemd import Systemd
 
@@ -45,10 +47,10 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
     reason = systemd.unavailable()
     if reason:
         warnings.append(
-            f"{reason}, so nothing watches the site or starts it after a boot; "
-            "Podman alone restarts containers that end. To start it by hand: skupper init"
+            f"{reason}, so the site does not start by itself after a boot (then: skupper init); "
+            "until then a process in the background watches it"
         )
-        return []
+        return _background_steps(context)
     settings = UnitSettings(sys.executable, context.paths, site_name, passed_on(context.env))
     content = unit_content(settings)
     before, state = systemd.file_state(), systemd.state()
@@ -58,6 +60,7 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
         return []
 
     def do() -> None:
+        background_supervisor(context).stop()  # from a time when this host had no systemd
         systemd.write(content)
         systemd.enable()
         if active:
@@ -84,12 +87,34 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
     return [Step(verb, f"unit {context.paths.unit_file.name}", do, undo)]
 
 
+def _background_steps(context: Context) -> list[Step]:
+    """A step that starts the supervisor without systemd; none if it runs."""
+    background = background_supervisor(context)
+    if background.running():
+        return []
+    return [Step("start", "the supervisor in the background", lambda: _ignore(background.start()), background.stop)]
+
+
+def background_supervisor(context: Context) -> Background:
+    """The supervisor of a host without systemd."""
+    return Background(context.paths, context.env, sys.executable)
+
+
+def _ignore(_value: object) -> None:
+    return None
+
+
 def removal_steps(context: Context) -> list[Step]:
-    """Steps that stop and remove the unit; none if there is none."""
+    """Steps that stop and remove the unit, or the process that stands in for it; none if there is neither."""
+    background = background_supervisor(context)
+    steps = []
+    if background.running():
+        start = background.start
+        steps.append(Step("stop", "the supervisor in the background", background.stop, lambda: _ignore(start())))
     systemd = _systemd(context)
     before = systemd.file_state()
     if before is None:
-        return []
+        return steps
     state = None if systemd.unavailable() else systemd.state()
 
     def undo() -> None:
@@ -102,7 +127,7 @@ def removal_steps(context: Context) -> list[Step]:
         if state.active in ("active", "activating", "reloading"):
             systemd.start()
 
-    return [Step("delete", f"unit {context.paths.unit_file.name}", systemd.remove, undo)]
+    return [*steps, Step("delete", f"unit {context.paths.unit_file.name}", systemd.remove, undo)]
 
 
 def _systemd(context: Context) -> Systemd:
