@@ -7,14 +7,15 @@ are fine, so that steps can be repeated.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skupper_podman.desired.resources import Container, Network, Volume
-from skupper_podman.errors import ConflictError, EndpointError, NotFoundError, PlatformError
-from skupper_podman.platform.podman import facts
+from skupper_podman.errors import ConflictError, EndpointError, NotFoundError, PlatformError, SkupperError
+from skupper_podman.platform.podman import bridge, facts
 from skupper_podman.platform.podman.body import container_body
 from skupper_podman.platform.podman.facts import ContainerInfo, ExecResult, HostInfo, ImageInfo, NetworkInfo, VolumeInfo
 from skupper_podman.platform.podman.transport import TimedOutError, Transport, segment
@@ -37,6 +38,7 @@ class PodmanApi:
         self.uid = os.getuid() if uid is None else uid
         self.gid = os.getgid() if gid is None else gid
         self._http = Transport(endpoint, timeout)
+        self._run_root = ""
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -99,8 +101,9 @@ class PodmanApi:
         return str(self._post("containers/create", body=body, what=f"create container {container.name}")["Id"])
 
     def start(self, name: str) -> None:
-        """Start the container; it may run already."""
+        """Start the container; it may run already. Bridges it is on keep their address from then on."""
         self._post(f"containers/{segment(name)}/start", what=f"start container {name}")
+        self._keep_bridges(name)
 
     def stop(self, name: str, timeout: int = 10) -> None:
         """Stop the container: SIGTERM, and SIGKILL after ``timeout`` seconds. It may be stopped, or not exist."""
@@ -120,6 +123,18 @@ class PodmanApi:
             timeout=self._http.timeout + timeout,
             what=f"restart container {name}",
         )
+        self._keep_bridges(name)
+
+    def _keep_bridges(self, name: str) -> None:
+        """See :mod:`bridge`; a container that runs is not worth an error here."""
+        with contextlib.suppress(SkupperError):
+            container = self.container(name)
+            if not self._run_root and self.uid != 0:
+                self._run_root = self.info().run_root
+            for attached in container.networks if container else ():
+                network = self.network(attached)
+                if network is not None and network.driver == "bridge" and network.interface:
+                    bridge.keep(network.interface, self.uid, self._run_root)
 
     def kill(self, name: str, signal: str = "SIGKILL") -> None:
         """Send ``signal`` to the container's first process."""

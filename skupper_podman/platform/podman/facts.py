@@ -95,7 +95,7 @@ class ContainerInfo:
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """A network; ``subnets`` in CIDR notation."""
+    """A network; ``subnets`` in CIDR notation; ``interface`` is its bridge (empty for drivers that have none)."""
 
     name: str
     id: str
@@ -106,6 +106,7 @@ class NetworkInfo:
     labels: dict[str, str]
     subnets: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
+    interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +286,7 @@ def network_info(body: Json | list[Any]) -> NetworkInfo:
         labels=_labels(body.get("labels")),
         subnets=tuple(_text(entry, "subnet") for entry in subnets),
         gateways=tuple(_text(entry, "gateway") for entry in subnets if entry.get("gateway")),
+        interface=_text(body, "network_interface"),
     )
 
 

@@ -92,10 +92,13 @@ def is_site_container(container: ContainerInfo) -> bool:
     )
 
 
-def observe(api: PodmanApi, inspect: Iterable[str] | None = (), *, certificates: bool = False) -> Observation:
+def observe(
+    api: PodmanApi, inspect: Iterable[str] | None = (), *, certificates: bool = False, network: str = ""
+) -> Observation:
     """Look at the site. Containers named in ``inspect`` are looked at in detail, all of them if it is None.
 
-    With ``certificates`` each authority and credential is checked too, which takes a while.
+    With ``certificates`` each authority and credential is checked too, which takes a while. ``network`` is the one to
+    look for if there is no site: it may have been kept for other containers when a site was deleted.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
         listing = pool.submit(api.containers, _LABELS)
@@ -106,10 +109,11 @@ def observe(api: PodmanApi, inspect: Iterable[str] | None = (), *, certificates:
     reader = _Reader(trees, volumes, containers)
     reader.read()
     spec = reader.spec()
-    network = api.network(spec.network) if spec else None
+    wanted_network = spec.network if spec else network
+    on_host = api.network(wanted_network) if wanted_network else None
     issued = issued_of(trees, volumes, spec, reader.services()) if spec and certificates else frozenset()
     present = Present(
-        networks={network.name: Network(network.name, network.ipv6, network.labels)} if network else {},
+        networks={on_host.name: Network(on_host.name, on_host.ipv6, on_host.labels)} if on_host else {},
         volumes={name: Volume(name, volume.labels) for name, volume in volumes.items()},
         files=reader.files,
         issued=issued,
