@@ -8,7 +8,7 @@ about; what is neither in ``before`` nor in ``after`` is never touched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from skupper_podman.desired.resources import (
@@ -124,6 +124,8 @@ class _Differ:
                 if resource.name in self._new_volumes or resource not in self._present.issued:
                     self._new_authorities.add(resource.name)
                     self._add("create", resource)
+                else:
+                    self._want_private(resource.name, "tls.key")
             case Credential():
                 self._want_credential(resource)
             case Container():
@@ -145,6 +147,15 @@ class _Differ:
         if renewed or credential not in self._present.issued:
             self._renewed.add(credential.volume)
             self._add("create", credential)
+        else:
+            prefix = f"{credential.directory}/" if credential.directory else ""
+            self._want_private(credential.volume, f"{prefix}tls.key")
+
+    def _want_private(self, volume: str, path: str) -> None:
+        """1.9 leaves keys readable by everybody; a key that is good otherwise only needs another mode."""
+        found = self._present.files.get((volume, path))
+        if found is not None and found.mode & 0o077:
+            self._add("update", replace(found, mode=0o600, secret=True), found, "mode")
 
     def _want_container(self, container: Container) -> None:
         state = self._present.containers.get(container.name)

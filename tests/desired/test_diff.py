@@ -231,6 +231,14 @@ def test_a_key_that_others_may_read_is_mended() -> None:
     assert [(change.action, change.reason) for change in changes] == [("update", "mode")]
 
 
+def test_an_issued_key_that_others_may_read_is_not_issued_again() -> None:
+    host = complete(STATE)
+    place = (names.SITE_CA, "tls.key")
+    host.files[place] = VolumeFile(*place, b"key", 0o644)
+    (change,) = diff((), site_resources(STATE), host.present())
+    assert change.resource == VolumeFile(*place, b"key", 0o600, secret=True)
+
+
 def test_container_mismatches_are_named() -> None:
     wanted = router_container(SPEC, RUNTIME)
     more = replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
+from skupper_podman.platform.podman.supervise import background_supervisor
 from tests.lab import Host, Lab, missing_requirements
 
 REASON = missing_requirements()
@@ -26,6 +28,7 @@ needs_podman = [pytest.mark.e2e, pytest.mark.skipif(bool(REASON), reason=REASON 
 """Marks of tests that need a real Podman."""
 
 PEER_ID = "0d3b4c8e-0000-4000-8000-00000000000f"
+_CLONE_NEWNET = 0x40000000
 CHANGING = ("skupper-network-status",)
 """Volumes that a running site writes by itself."""
 
@@ -33,11 +36,33 @@ CHANGING = ("skupper-network-status",)
 @contextmanager
 def one_host(name: str = "solo") -> Iterator[Host]:
     with Lab(name) as lab:
-        yield lab.hosts[0]
+        host = lab.hosts[0]
+        try:
+            yield host
+        finally:
+            # What supervises the site in the background is no process of the lab's own.
+            background_supervisor(platform_on(host).context).stop()
+
+
+@contextmanager
+def inside(host: Host) -> Iterator[None]:
+    """This thread, and those it starts, in the network of the host."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def enter(namespace: int) -> None:
+        if libc.setns(namespace, _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+
+    with open("/proc/thread-self/ns/net") as own, open(f"/run/netns/{host.netns}") as other:
+        enter(other.fileno())
+        try:
+            yield
+        finally:
+            enter(own.fileno())
 
 
 def platform_on(host: Host, **env: str) -> PodmanPlatform:
-    """The platform as a command on that host sees it. The process itself stays in its own network."""
+    """The platform as a command on that host sees it, when it is used :func:`inside` the host."""
     data_home = host.directory / "data"
     return PodmanPlatform(env=host.environment({"SKUPPER_DATA_HOME": str(data_home), **env}))
 
@@ -47,7 +72,8 @@ def session(host: Host) -> Iterator[PodmanPlatform]:
     """One command's use of the platform: it lets go of the site's lock at the end."""
     platform = platform_on(host)
     try:
-        yield platform
+        with inside(host):
+            yield platform
     finally:
         platform.close()
 

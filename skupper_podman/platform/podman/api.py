@@ -2,7 +2,8 @@
 
 What always holds: every call has a time limit; every failure is a :class:`~skupper_podman.errors.SkupperError`; asking
 for something that is not there answers None, removing it does nothing, starting what runs and stopping what is stopped
-are fine, so that steps can be repeated.
+are fine, so that steps can be repeated; a name means exactly the thing of that name, though Podman takes the beginning
+of an id for a name too (a container called ``db``), and removes a volume whose name only begins like the one given.
 """
 
 from __future__ import annotations
@@ -86,9 +87,21 @@ class PodmanApi:
         return sorted((item for item in found if item is not None), key=lambda item: item.name)
 
     def container(self, name: str) -> ContainerInfo | None:
-        """The container called ``name`` (or with that id), inspected; None if there is none."""
+        """The container called ``name`` (or with that whole id), inspected; None if there is none."""
         body = self._find(f"containers/{segment(name)}/json", f"inspect container {name}")
-        return None if body is None else facts.inspected_container(body)
+        info = None if body is None else facts.inspected_container(body)
+        return info if info is not None and name in (info.name, info.id) else None
+
+    def _named(self, name: str, what: str) -> str:
+        """The path of the container called ``name``.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        info = self.container(name)
+        if info is None:
+            raise NotFoundError(f"{what}: no container with name {name} found")
+        return f"containers/{info.id}"
 
     def create_container(self, container: Container) -> str:
         """Create it (it does not run yet) and return its id.
@@ -102,26 +115,30 @@ class PodmanApi:
 
     def start(self, name: str) -> None:
         """Start the container; it may run already. Bridges it is on keep their address from then on."""
-        self._post(f"containers/{segment(name)}/start", what=f"start container {name}")
+        what = f"start container {name}"
+        self._post(f"{self._named(name, what)}/start", what=what)
         self._keep_bridges(name)
 
     def stop(self, name: str, timeout: int = 10) -> None:
         """Stop the container: SIGTERM, and SIGKILL after ``timeout`` seconds. It may be stopped, or not exist."""
-        self._quietly(
-            "POST",
-            f"containers/{segment(name)}/stop",
-            params={"timeout": str(timeout), "t": str(timeout), "ignore": "true"},
-            timeout=self._http.timeout + timeout,
-            what=f"stop container {name}",
-        )
+        info = self.container(name)
+        if info is not None:
+            self._quietly(
+                "POST",
+                f"containers/{info.id}/stop",
+                params={"timeout": str(timeout), "t": str(timeout), "ignore": "true"},
+                timeout=self._http.timeout + timeout,
+                what=f"stop container {name}",
+            )
 
     def restart(self, name: str, timeout: int = 10) -> None:
         """Stop the container within ``timeout`` seconds and start it again."""
+        what = f"restart container {name}"
         self._post(
-            f"containers/{segment(name)}/restart",
+            f"{self._named(name, what)}/restart",
             params={"t": str(timeout), "timeout": str(timeout)},
             timeout=self._http.timeout + timeout,
-            what=f"restart container {name}",
+            what=what,
         )
         self._keep_bridges(name)
 
@@ -138,7 +155,8 @@ class PodmanApi:
 
     def kill(self, name: str, signal: str = "SIGKILL") -> None:
         """Send ``signal`` to the container's first process."""
-        self._post(f"containers/{segment(name)}/kill", params={"signal": signal}, what=f"kill container {name}")
+        what = f"kill container {name}"
+        self._post(f"{self._named(name, what)}/kill", params={"signal": signal}, what=what)
 
     def rename_container(self, name: str, new_name: str) -> None:
         """Call the container ``new_name``.
@@ -146,19 +164,21 @@ class PodmanApi:
         Raises:
             ConflictError: that name is in use.
         """
-        self._post(f"containers/{segment(name)}/rename", params={"name": new_name}, what=f"rename container {name}")
+        what = f"rename container {name}"
+        self._post(f"{self._named(name, what)}/rename", params={"name": new_name}, what=what)
 
     def remove_container(self, name: str, force: bool = True) -> None:
         """Remove the container; with ``force`` also a running one. It may not exist. Named volumes stay."""
-        params = {"force": _flag(force), "ignore": "true", "timeout": "10"}
-        self._quietly("DELETE", f"containers/{segment(name)}", params=params, what=f"remove container {name}")
+        info = self.container(name)
+        if info is not None:
+            params = {"force": _flag(force), "ignore": "true", "timeout": "10"}
+            self._quietly("DELETE", f"containers/{info.id}", params=params, what=f"remove container {name}")
 
     def logs(self, name: str, tail: int = 20) -> str:
         """The last ``tail`` lines the container wrote to its standard output and error, in order; empty for none."""
         params = {"stdout": "true", "stderr": "true", "follow": "false", "tail": str(tail)}
-        reply = self._http.request(
-            "GET", f"containers/{segment(name)}/logs", params=params, what=f"read logs of container {name}"
-        )
+        what = f"read logs of container {name}"
+        reply = self._http.request("GET", f"{self._named(name, what)}/logs", params=params, what=what)
         return b"".join(chunk for _, chunk in _frames(reply.content)).decode(errors="replace")
 
     def exec(self, name: str, argv: Iterable[str], timeout: float = 30.0) -> ExecResult:
@@ -174,7 +194,7 @@ class PodmanApi:
         words = list(argv)
         what = f"run {words[0]} in container {name}"
         create = {"AttachStdout": True, "AttachStderr": True, "Cmd": words}
-        session = self._post(f"containers/{segment(name)}/exec", body=create, timeout=timeout, what=what)["Id"]
+        session = self._post(f"{self._named(name, what)}/exec", body=create, timeout=timeout, what=what)["Id"]
         try:
             reply = self._http.request(
                 "POST", f"exec/{session}/start", body={"Detach": False, "Tty": False}, timeout=timeout, what=what
@@ -192,7 +212,8 @@ class PodmanApi:
     def network(self, name: str) -> NetworkInfo | None:
         """The network ``name``, None if there is none."""
         body = self._find(f"networks/{segment(name)}/json", f"inspect network {name}")
-        return None if body is None else facts.network_info(body)
+        info = None if body is None else facts.network_info(body)
+        return info if info is not None and info.name == name else None
 
     def networks(self) -> list[NetworkInfo]:
         """All networks, sorted by name."""
@@ -221,6 +242,8 @@ class PodmanApi:
         Raises:
             ConflictError: containers are attached to it and ``force`` is not set.
         """
+        if self.network(name) is None:
+            return
         what = f"remove network {name}"
         params = {"force": _flag(force)}
         try:
@@ -236,7 +259,8 @@ class PodmanApi:
     def volume(self, name: str) -> VolumeInfo | None:
         """The volume ``name``, None if there is none."""
         body = self._find(f"volumes/{segment(name)}/json", f"inspect volume {name}")
-        return None if body is None else facts.volume_info(body)
+        info = None if body is None else facts.volume_info(body)
+        return info if info is not None and info.name == name else None
 
     def volumes(self, labels: Mapping[str, str | None] | None = None) -> list[VolumeInfo]:
         """Volumes that carry all ``labels`` (None means any value), sorted by name."""
@@ -261,9 +285,9 @@ class PodmanApi:
         Raises:
             ConflictError: a container uses it and ``force`` is not set.
         """
-        self._quietly(
-            "DELETE", f"volumes/{segment(name)}", params={"force": _flag(force)}, what=f"remove volume {name}"
-        )
+        if self.volume(name) is not None:
+            params = {"force": _flag(force)}
+            self._quietly("DELETE", f"volumes/{segment(name)}", params=params, what=f"remove volume {name}")
 
     # Images
 

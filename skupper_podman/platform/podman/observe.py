@@ -107,7 +107,7 @@ def observe(
     containers = _inspected(api, containers, inspect)
     trees = Trees(api, {name: volume.mountpoint for name, volume in volumes.items()})
     reader = _Reader(trees, volumes, containers)
-    reader.read()
+    reader.read(names.AUTHORITIES + names.CREDENTIALS if certificates else (names.LOCAL_CLIENT,))
     spec = reader.spec()
     wanted_network = spec.network if spec else network
     on_host = api.network(wanted_network) if wanted_network else None
@@ -203,8 +203,8 @@ class _Reader:
         self._placements: dict[str, HostPorts] = {}
         self._names: dict[str, str] = {}
 
-    def read(self) -> None:
-        for name in (names.INTERNAL, names.SERVICES, names.ROUTER_CERTS, names.LOCAL_CLIENT, *self._link_volumes()):
+    def read(self, more: Iterable[str]) -> None:
+        for name in (names.INTERNAL, names.SERVICES, names.ROUTER_CERTS, *more, *self._link_volumes()):
             if name in self._volumes:
                 for file in self._trees.files(name):
                     self.files[name, file.path] = file

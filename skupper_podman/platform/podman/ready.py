@@ -25,7 +25,9 @@ SERVICE_TIMEOUT = 20.0
 _POLL = 0.03
 _PATIENCE = 2.0
 _LOOK = 0.5
-_ASK_AGAIN = 0.05
+_ASK_FIRST = 0.35
+_ASK_AGAIN = 0.5
+"""Seconds between two questions: each leaves two small processes of Podman behind for five minutes."""
 _MAX_RESTARTS = 3
 
 
@@ -115,6 +117,7 @@ class _Asking:
         self._thread.join(live.QUERY_TIMEOUT)
 
     def _ask(self) -> None:
+        self._left.wait(_ASK_FIRST)
         while not self._left.is_set():
             try:
                 if live.query(self._context.api, names.ROUTER, "router"):
