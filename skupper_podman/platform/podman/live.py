@@ -15,17 +15,19 @@ from skupper_podman.plan import Step
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.router.config import Entity
 
+TYPE_PREFIX = "io.skupper.router."
 TIMEOUT = 15.0
 QUERY_TIMEOUT = 5.0
 
 
 def query(api: PodmanApi, container: str, entity_type: str, timeout: float = QUERY_TIMEOUT) -> list[dict[str, Any]]:
-    """All entities of a type in the router that runs in ``container``.
+    """All entities of a type, by its short name, in the router that runs in ``container``.
 
     Raises:
         ManagementError: the router does not answer. SkupperError: the container cannot be entered.
     """
-    text = _run(api, container, ("query", "--type", entity_type), timeout)
+    # skrouterd takes the short name of some types only, and answers for the others with an empty list.
+    text = _run(api, container, ("query", "--type", f"{TYPE_PREFIX}{entity_type}"), timeout)
     try:
         value = json.loads(text)
     except ValueError:

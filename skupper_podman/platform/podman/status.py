@@ -238,9 +238,7 @@ def _reachable(answers: RouterAnswers) -> frozenset[str] | None:
     rows = answers.rows("router.address")
     if rows is None:
         return None
-    return frozenset(
-        str(row.get("name") or row.get("key") or "").lstrip("M").lstrip("0") for row in rows if _has_server(row)
-    )
+    return frozenset(str(row.get("key") or row.get("name") or "").removeprefix("M") for row in rows if _has_server(row))
 
 
 def _has_server(row: Mapping[str, Any]) -> bool:
