@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from skupper_podman.routerd.amqp.wire import ACCEPTED, MODIFIED, REJECTED, RELEASED
 from skupper_podman.routerd.core.forwarding import Decision, Origin
+
+_OUTCOMES: Final = {ACCEPTED: "accepted", REJECTED: "rejected", RELEASED: "released", MODIFIED: "modified"}
 
 
 class Totals:
@@ -24,6 +29,12 @@ class Totals:
         self.ingress = self.egress = self.transit = 0
         self.presettled = self.dropped = 0
         self.accepted = self.rejected = self.released = self.modified = 0
+
+    def count_outcome(self, state: int) -> None:
+        """Count a delivery by what became of it."""
+        name = _OUTCOMES.get(state)
+        if name is not None:
+            setattr(self, name, getattr(self, name) + 1)
 
     def count_decision(self, decision: Decision, origin: Origin) -> None:
         """Count a delivery by where it came from and where it goes."""

@@ -143,6 +143,8 @@ class Entities:
             bridge.delete(drop=True)
 
     def _check_profile(self, attributes: Attributes) -> None:
+        if attributes.get("role") == "inter-edge":
+            raise ValueError("role inter-edge is not supported: connect edge routers to an interior router")
         name = attributes.get("sslProfile")
         if name:
             self.router.profile(str(name))

@@ -162,7 +162,9 @@ class Header:
         for number in (priority, ttl, count):
             if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
                 raise DecodeError("header field is not a number")
-        return cls(bool(durable), *(None if n is None else int(n) for n in (priority, ttl)), first, count)
+        return cls(
+            bool(durable), None if priority is None else int(priority), None if ttl is None else int(ttl), first, count
+        )
 
 
 @dataclass(frozen=True, slots=True)

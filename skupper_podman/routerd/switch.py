@@ -43,7 +43,7 @@ class Switch:
             if not to:
                 return _NO_ADDRESS
             key = router.namespace.key(to)
-        elif annotations.to_override is None and not link.annotated:
+        elif annotations.to_override is None and link.conn.is_client:
             annotations = replace(annotations, to_override=address)
         if not start.complete and not annotations.flags & STREAMING:
             annotations = replace(annotations, flags=annotations.flags | STREAMING)
@@ -116,16 +116,12 @@ class Switch:
         return sinks
 
 
-def streams(start: Start) -> bool:
-    """Whether the message must not travel on a link that others share."""
-    return not start.complete
-
-
 def to_connection(conn: AmqpConnection, start: Start) -> OutDelivery | None:
     """A delivery towards a neighbour: on the data link of its priority, or as a stream."""
     role: Any = conn.role
-    if streams(start):
-        return OutDelivery(role.stream_connection().streams.take())
+    if not start.complete:
+        stream: OutDelivery = role.stream_connection().stream(start)
+        return stream
     priority = DEFAULT_PRIORITY if start.priority is None else min(9, start.priority)
     link = role.data_link(priority)
     return OutDelivery(link) if link is not None else None

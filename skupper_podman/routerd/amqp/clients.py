@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skupper_podman.routerd.amqp.connection import Role
+from skupper_podman.routerd.amqp.connection import AmqpConnection, Role
 from skupper_podman.routerd.amqp.endpoints import FORBIDDEN, attach_receiving, attach_sending, capabilities
 from skupper_podman.routerd.amqp.links import refuse
 from skupper_podman.routerd.amqp.wire import Pointer, lib
@@ -13,7 +13,11 @@ ROUTER_CAPABILITIES = frozenset(("qd.router", "qd.router-data", "qd.router-edge-
 class ClientRole(Role):
     """Serves clients; router links are refused."""
 
-    annotated = False
+    def __init__(self, conn: AmqpConnection) -> None:
+        super().__init__(conn)
+        strip = conn.settings.strip
+        self.annotated_in = strip in ("no", "out")
+        self.annotated_out = strip in ("no", "in")
 
     def attach(self, pointer: Pointer) -> None:
         """Serve a link of the client's."""

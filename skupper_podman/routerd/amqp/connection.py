@@ -7,17 +7,21 @@ lives in `links` from its attach until its detach; the role hears of the end exa
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from skupper_podman.routerd.amqp.deliveries import OutDelivery
 from skupper_podman.routerd.amqp.engine import Engine
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, Link, StreamPool
 from skupper_podman.routerd.amqp.security import SslProfile, describe_security, secure_client, secure_server
 from skupper_podman.routerd.amqp.wire import Pointer, cstring, get_value, lib, put_value, symbols, text
 from skupper_podman.routerd.amqptypes import Array
 from skupper_podman.routerd.codec import Int, Symbol
+from skupper_podman.routerd.message import Q2_DISABLED
+from skupper_podman.routerd.streams import Start
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
@@ -31,7 +35,8 @@ ROLE_DATA: Final = 4
 
 #: Octets a session takes in that nobody reads, where the entity does not say (`maxSessionFrames`).
 _CLIENT_WINDOW: Final = 8 * 1024 * 1024
-_ROUTER_WINDOW: Final = 32 * 1024 * 1024
+_TRACED: Final = any(name.startswith(("PN_TRACE", "PN_LOG")) for name in os.environ)
+_ROUTER_WINDOW: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,9 @@ class Settings:
 class Role:
     """What the connection is for. The base class serves nobody."""
 
-    #: Whether messages on this connection carry the router-annotations section.
-    annotated = False
+    #: Whether messages that come in, and those that go out, carry the router-annotations section.
+    annotated_in = False
+    annotated_out = False
 
     def __init__(self, conn: AmqpConnection) -> None:
         self.conn = conn
@@ -116,6 +122,9 @@ class AmqpConnection(Engine):
         lib.pn_transport_set_max_frame(transport, settings.max_frame)
         lib.pn_transport_set_channel_max(transport, settings.channel_max)
         lib.pn_transport_set_idle_timeout(transport, settings.idle_ms)
+        if not _TRACED:
+            # Proton's own lines on stderr may quote what a stranger has sent.
+            lib.pn_transport_trace(transport, lib.PN_TRACE_OFF)
         super().__init__(router.loop, sock, transport)
         self.router = router
         self.settings = settings
@@ -137,7 +146,8 @@ class AmqpConnection(Engine):
         self.on_end: Callable[[AmqpConnection, str], None] | None = None
         self.tracing = False
         self.end_reason = ""
-        self._streams: StreamPool | None = None
+        self._windowed_streams: StreamPool | None = None
+        self._other_streams: StreamPool | None = None
         self._secure(profile)
         self.bind()
         router.connections[self.identity] = self
@@ -177,6 +187,9 @@ class AmqpConnection(Engine):
         if self.settings.role in ("inter-router", "edge") and not data:
             properties[Symbol("qd.annotations-version")] = Int(2)
         properties.update(self.extra_properties)
+        if self.is_client:
+            own = self.settings.attributes.get("openProperties") or {}
+            properties.update({Symbol(str(key)): value for key, value in own.items()})
         put_value(lib.pn_connection_properties(connection), properties)
         lib.pn_connection_open(connection)
         self.touch()
@@ -207,9 +220,9 @@ class AmqpConnection(Engine):
             self.on_open(self)
 
     @property
-    def annotated(self) -> bool:
-        """Whether messages here carry the router-annotations section."""
-        return self.role.annotated
+    def is_client(self) -> bool:
+        """Whether the peer is no router."""
+        return self.role_name in ("normal", "route-container")
 
     @property
     def is_edge(self) -> bool:
@@ -284,18 +297,28 @@ class AmqpConnection(Engine):
 
     # -- streams -----------------------------------------------------------------------------------
 
-    @property
-    def streams(self) -> StreamPool:
-        """The pool of links that carry streams from here."""
-        if self._streams is None:
-            capability = "qd.router-data" if self.role_name == "inter-router" else None
-            self._streams = StreamPool(self, capability)
-        return self._streams
+    def stream(self, start: Start) -> OutDelivery:
+        """A delivery for one stream, on a link that it has for itself.
+
+        Streams that run their own window share one session and are read at any time. Others are held back by the
+        session's window when their consumer is slow, so they must not share it with the first.
+        """
+        if start.annotations.flags & Q2_DISABLED:
+            if self._windowed_streams is None:
+                self._windowed_streams = self._pool(watched=True)
+            return OutDelivery(self._windowed_streams.take())
+        if self._other_streams is None:
+            self._other_streams = self._pool(watched=False)
+        return OutDelivery(self._other_streams.take())
+
+    def _pool(self, *, watched: bool) -> StreamPool:
+        return StreamPool(self, "qd.router-data" if self.role_name == "inter-router" else None, watched=watched)
 
     def scrub(self) -> None:
         """Give back what a burst of streams has left."""
-        if self._streams is not None and not self.closed:
-            self._streams.scrub()
+        for pool in (self._windowed_streams, self._other_streams):
+            if pool is not None and not self.closed:
+                pool.scrub()
 
     @property
     def takes_streams(self) -> bool:
@@ -307,7 +330,8 @@ class AmqpConnection(Engine):
     def on_lost(self, reason: str) -> None:
         """Tell links, role and owner."""
         if self.condition is not None:
-            reason = f"{self.condition[0]}: {self.condition[1]}"
+            # What follows a quoting mark is what the peer has sent: none of a log's business.
+            reason = f"{self.condition[0]}: {self.condition[1]}".partition(" ['")[0]
         self.end_reason = reason
         for link in self.all_links():
             link.gone()

@@ -43,6 +43,8 @@ class Attempt:
         self.conn: AmqpConnection | None = None
         self._stopped = False
         self._error = ""
+        self._targets = connector.targets
+        self._target = 0
 
     def start(self) -> None:
         """Begin an attempt now."""
@@ -51,7 +53,7 @@ class Attempt:
         connector = self._connector
         settings = connector.settings
         connector.note("CONNECTING" if not self._data else None, "")
-        where = (settings.host, settings.port)
+        where = self._targets[self._target % len(self._targets)]
         family = settings.attributes.get("socketAddressFamily")
         self._dial = Dial(self._router.loop, self._router.resolver, where, self._dialled, family)
 
@@ -110,6 +112,7 @@ class Attempt:
         if words != self._error:
             self._error = words
             self._router.log.warning("SERVER", f"Connection to {settings.host}:{settings.port} failed: {words}")
+        self._target += 1
         delay = self._delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
         self._delay = min(SLOWEST, self._delay * 2)
         self._timer = self._router.loop.call_later(delay, self.start)
@@ -123,6 +126,7 @@ class AmqpConnector:
         self.attributes = attributes
         self.settings = Settings.of(attributes)
         self.name = self.settings.name
+        self.targets = [(self.settings.host, self.settings.port), *_failover(attributes)]
         self.status = "INITIALIZING"
         self.message = ""
         count = _data_connections(router) if self.settings.role == "inter-router" else 0
@@ -151,6 +155,17 @@ class AmqpConnector:
         self.status = "CLOSING"
         for attempt in self._attempts:
             attempt.stop()
+
+
+def _failover(attributes: dict[str, Any]) -> list[tuple[str, str]]:
+    """Hosts and ports of `failoverUrls`, a list of URLs separated by commas."""
+    found = []
+    for url in str(attributes.get("failoverUrls") or "").split(","):
+        place = url.strip().partition("://")[2] or url.strip()
+        if place:
+            host, _, port = place.rpartition(":") if ":" in place else (place, "", "amqp")
+            found.append((host, port))
+    return found
 
 
 def _data_connections(router: Router) -> int:

@@ -244,7 +244,7 @@ class InDelivery:
         if outcome.settled:
             self.sink = None
             if self.complete:
-                self._settle()
+                self._settle(outcome)
             else:
                 self._final = outcome
                 self._discard = True
@@ -265,8 +265,8 @@ class InDelivery:
         if self.pointer is not None and not self.complete and self.pump():
             self.link.next_delivery()
 
-    def _settle(self) -> None:
-        self.link.settled()
+    def _settle(self, outcome: Outcome) -> None:
+        self.link.settled(outcome)
         self._forget()
 
     def _forget(self) -> None:
@@ -421,6 +421,7 @@ class OutDelivery:
             return
         outcome = _read_outcome(remote, state, settled)
         if settled:
+            self.link.counters.count(outcome)
             if self._complete:
                 self._drop()
             else:

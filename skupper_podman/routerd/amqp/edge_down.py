@@ -32,7 +32,7 @@ _MESH_CREDIT: Final = 3
 class EdgeDownRole(Role):
     """Serves one edge router."""
 
-    annotated = True
+    annotated_in = annotated_out = True
 
     def __init__(self, conn: AmqpConnection) -> None:
         super().__init__(conn)

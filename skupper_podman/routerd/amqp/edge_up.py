@@ -40,7 +40,7 @@ _DOWNLINK = "qd.router-edge-downlink"
 class EdgeUpRole(Role):
     """The edge's end of a connection of role edge."""
 
-    annotated = True
+    annotated_in = annotated_out = True
 
     def __init__(self, conn: AmqpConnection) -> None:
         super().__init__(conn)
@@ -171,7 +171,7 @@ class EdgeUpRole(Role):
     def sink(self, start: Start) -> OutDelivery | None:
         """A delivery up: on the uplink, or as a stream."""
         if not start.complete:
-            return OutDelivery(self.conn.streams.take())
+            return self.conn.stream(start)
         if self.uplink is None or self.uplink.pointer is None:
             return None
         return OutDelivery(self.uplink)

@@ -57,7 +57,7 @@ class LinkConsumer:
         conn = self.link.conn
         if start.complete or not conn.takes_streams:
             return OutDelivery(self.link)
-        delivery = OutDelivery(conn.streams.take())
+        delivery = conn.stream(start)
         self.moved += 1
         delivery.on_end = self._stream_over
         return delivery
@@ -98,7 +98,7 @@ def open_anonymous(conn: AmqpConnection, pointer: Pointer) -> InLink:
     """A link whose messages each say where they go."""
     switch = conn.router.switch
     link = InLink(conn, pointer, lambda delivery, start: switch.from_link(delivery.link, start, None, None))
-    link.credit_on_settle = conn.role_name == "normal"
+    link.credit_on_settle = conn.is_client
     lib.pn_link_open(pointer)
     link.grant(conn.settings.capacity)
     return link
@@ -116,7 +116,7 @@ class _Producer:
         link = self.link
         link.address = address
         link.owning_key = key
-        link.credit_on_settle = conn.role_name == "normal"
+        link.credit_on_settle = conn.is_client
         wanted = capabilities(pointer, sender=False)
         link.streaming = "qd.streaming-deliveries" in wanted
         link.on_closed = self._closed
@@ -133,7 +133,7 @@ class _Producer:
 
     def _route(self, _delivery: InDelivery, start: Start) -> Sink | Outcome:
         found = self._router.switch.from_link(self.link, start, self._address, self._key)
-        if isinstance(found, Outcome) and not self._conn.annotated:
+        if isinstance(found, Outcome) and self._conn.is_client:
             lib.pn_link_drain(self.link.pointer, 0)
         return found
 

@@ -76,7 +76,7 @@ def correlator_of(conn: AmqpConnection) -> str:
 class InterRouterRole(Role):
     """A main connection to another interior router."""
 
-    annotated = True
+    annotated_in = annotated_out = True
 
     def __init__(self, conn: AmqpConnection) -> None:
         super().__init__(conn)
@@ -219,7 +219,7 @@ class InterRouterRole(Role):
 class DataRole(Role):
     """A connection of a group that carries streams only."""
 
-    annotated = True
+    annotated_in = annotated_out = True
 
     def __init__(self, conn: AmqpConnection) -> None:
         super().__init__(conn)

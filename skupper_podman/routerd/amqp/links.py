@@ -76,7 +76,8 @@ class Link:
     @property
     def annotated(self) -> bool:
         """Whether messages on this link carry the router-annotations section."""
-        return self.conn.annotated
+        role = self.conn.role
+        return role.annotated_in if self.incoming else role.annotated_out
 
     def close(self, name: str | None = None, description: str = "") -> None:
         """Detach for good, with an error when `name` is given; memory goes when the peer answers."""
@@ -151,11 +152,14 @@ class InLink(Link):
         self.counters.deliveries += 1
         if presettled:
             self.counters.presettled += 1
+            self.conn.router.counters.presettled += 1
         if presettled or not self.credit_on_settle:
             self._replenish()
 
-    def settled(self) -> None:
+    def settled(self, outcome: Outcome) -> None:
         """An unsettled delivery has got its outcome."""
+        self.counters.count(outcome)
+        self.conn.router.counters.count_outcome(outcome.state)
         if self.credit_on_settle:
             self._replenish()
 
@@ -187,6 +191,7 @@ class OutLink(Link):
         """Send a complete presettled message of the router itself; dropped when the peer takes none for long."""
         if self.pointer is None or self.over_capacity():
             self.counters.dropped += 1
+            self.conn.router.counters.dropped += 1
             return
         self.counters.presettled += 1
         OutDelivery(self).send(octets)
@@ -262,8 +267,9 @@ class OutLink(Link):
 class StreamPool:
     """Links for streams towards one connection; each is used by one stream at a time and then again."""
 
-    def __init__(self, conn: AmqpConnection, capability: str | None) -> None:
+    def __init__(self, conn: AmqpConnection, capability: str | None, *, watched: bool) -> None:
         self._conn = conn
+        self._watched = watched
         self._capability = capability
         self._session: Pointer | None = None
         self._free: list[OutLink] = []
@@ -286,7 +292,7 @@ class StreamPool:
     def _attach(self) -> OutLink:
         conn = self._conn
         if self._session is None:
-            self._session = conn.begin_session(watched=True)
+            self._session = conn.begin_session(watched=self._watched)
         pointer = new_link(self._session, sender=True, capability=self._capability)
         link = OutLink(conn, pointer, kind="inter-router" if self._capability else "endpoint")
         link.on_finished = self._finished

@@ -28,7 +28,10 @@ class Paths(Protocol):
 
     own_id: str
     epoch: int
-    radius: int
+
+    @property
+    def radius(self) -> int:
+        """Hops to the most distant router."""
 
     def next_hop(self, router_id: str) -> int | None:
         """Connection towards a router, None while unreachable."""
