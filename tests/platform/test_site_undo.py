@@ -75,7 +75,7 @@ def test_repair(site: Host) -> None:
     """A container that is not as it should be is replaced; taken back, it is the very same container."""
     before = site.podman("inspect", "--format", "{{.Id}}", "skupper-controller-podman").stdout
     site.podman("volume", "rm", "--force", "prometheus-storage-volume")
-    site.podman("stop", "--time", "2", "backend")
+    site.podman("rm", "--force", "--time", "1", "backend")
     check_every_undo(site, init)
     assert site.podman("inspect", "--format", "{{.Id}}", "skupper-controller-podman").stdout == before
     run(site, init)
