@@ -1,8 +1,8 @@
 """Plans: ordered steps, each with its undo, so that every change can be shown, applied, and taken back.
 
 What always holds: :meth:`Plan.apply` either runs every step, or undoes in reverse order the steps it began and raises.
-A step's ``undo`` must tolerate that its ``do`` stopped half-way. SIGINT and SIGTERM (see :func:`interruptible`) count
-as failures at the next safe point: at once in a step that only waits, after the step otherwise, because a request that
+A step's ``undo`` must tolerate that its ``do`` stopped half-way. SIGINT, SIGTERM and SIGHUP (see
+:func:`interruptible`) count as failures at the next safe point: at once in a step that only waits, after the step otherwise, because a request that
 Podman is working on cannot be taken back before it is done (a second signal does not wait for it). Signals during the
 undo are ignored, so that the host is never left half-done.
 """
@@ -19,6 +19,7 @@ from typing import Literal
 
 from skupper_podman.errors import InterruptedByUser, SkupperError
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Verb = Literal["create", "update", "delete", "start", "stop", "check", "run"]
 
 
@@ -107,7 +108,7 @@ def _raise_with(error: BaseException, leftovers: list[str]) -> None:
 
 
 class Interrupt:
-    """Counts SIGINT and SIGTERM, and raises KeyboardInterrupt for them where that is safe."""
+    """Counts signals, and raises KeyboardInterrupt for them where that is safe."""
 
     def __init__(self) -> None:
         self._holding = False
@@ -147,16 +148,18 @@ class Interrupt:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """Turn SIGINT and SIGTERM into one KeyboardInterrupt; handlers are restored on leaving.
+    """Turn SIGINT, SIGTERM and SIGHUP into one KeyboardInterrupt; handlers are restored on leaving.
 
-    A no-op off the main thread, where no signal arrives.
+    One that is ignored (by ``nohup``, or in the background of a shell) stays ignored. A no-op off the main thread, where
+    no signal arrives.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
     # _handle is the only caller of the private flag: a signal that comes while undoing must not break the undo.
-    previous = {number: signal.signal(number, interrupt._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, interrupt._handle) for number in heeded}
     try:
         yield interrupt
     finally:

@@ -7,6 +7,7 @@ time limit; a host without systemd is a normal case, told by :meth:`Systemd.unav
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from skupper_podman.paths import UNIT_NAME, Paths, linger_file
 from skupper_podman.process import Completed, run
 
 QUERY_TIMEOUT = 10.0
+_POLL = 0.2
 START_TIMEOUT = 120.0
 """Seconds a start or stop may take: it waits until the unit says that the site runs, or has stopped."""
 
@@ -102,6 +104,22 @@ class Systemd:
     def restart(self) -> None:
         """Stop and start the unit and wait until it is up. Raises as :meth:`start`."""
         self._do("restart", UNIT_NAME, timeout=2 * START_TIMEOUT)
+
+    def renew(self) -> None:
+        """Give the unit a new process, so that a changed unit file takes effect, and leave alone what it supervises.
+
+        Told to stop, the supervisor would stop the site; killed, it is simply started again.
+
+        Raises:
+            PlatformError: no new process came up.
+        """
+        old = self.state().main_pid
+        self._do("kill", "--kill-who=main", "--signal=SIGKILL", UNIT_NAME, timeout=QUERY_TIMEOUT)
+        deadline = time.monotonic() + START_TIMEOUT
+        while not ((now := self.state()).active == "active" and now.main_pid not in (0, old)):
+            if time.monotonic() > deadline:
+                raise PlatformError(f"{UNIT_NAME} did not come up again", self.status_command())
+            time.sleep(_POLL)
 
     def stop(self) -> None:
         """Stop the unit and wait until all it supervises has stopped; it may be unknown or stopped."""

@@ -63,7 +63,7 @@ def test_a_failure_anywhere_undoes_everything_begun(where: tuple[int, int]) -> N
     assert log.events == [f"do {n}" for n in range(failing + 1)] + [f"undo {n}" for n in range(failing, -1, -1)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_the_step_finish_and_then_undoes(number: int) -> None:
     log = Log()
     steps = (log.step(0), log.step(1, lambda: send(number)), log.step(2))
@@ -113,6 +113,16 @@ def test_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     Plan("p", (Log().step(0),)).apply()
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    log = Log()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        Plan("p", (log.step(0, lambda: send(signal.SIGHUP)),)).apply()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert log.effects == [0]
 
 
 def test_what_could_not_be_undone_is_said_and_the_rest_is_undone() -> None:

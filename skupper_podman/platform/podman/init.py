@@ -31,7 +31,7 @@ from skupper_podman.platform.podman.observe import Observation, is_site_volume, 
 from skupper_podman.platform.podman.options import check_same
 from skupper_podman.platform.podman.ready import wait_until_ready
 from skupper_podman.platform.podman.steps import Steps
-from skupper_podman.platform.podman.supervise import linger_steps, unit_steps
+from skupper_podman.platform.podman.supervise import linger_steps, linger_warning, unit_steps
 
 
 def plan_init(context: Context, request: SiteRequest) -> Plan:
@@ -81,12 +81,14 @@ def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wa
     spec = wanted.spec
     warnings = list(site.damage)
     running = [name for name, info in site.containers.items() if info.running]
-    steps = linger_steps(context, warnings)
     unit = unit_steps(context, spec.name, running, warnings)
-    if wanted.changes or not wanted.existed:
-        steps += _endpoint_steps(context)
-        steps += _image_steps(context)
-    steps += _change_steps(context, request, site, wanted, unit)
+    changes = _change_steps(context, request, site, wanted, unit)
+    steps: list[Step] = []
+    if changes:
+        # Lingering first: without it a user's manager, and all it started, ends with the last login.
+        steps += [*linger_steps(context, warnings), *_endpoint_steps(context), *_image_steps(context), *changes]
+    else:
+        warnings += linger_warning(context)
     facts: dict[str, object] = {
         "name": spec.name,
         "id": spec.site_id,

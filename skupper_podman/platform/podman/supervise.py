@@ -24,18 +24,25 @@ def linger_steps(context: Context, warnings: list[str]) -> list[Step]:
         return []
 
     def do() -> None:
-        command = systemd.enable_linger()
-        if command:
-            warnings.append(
-                f"It is recommended to enable lingering for {context.user}, otherwise Skupper may not start on boot: "
-                f"{command}"
-            )
+        if systemd.enable_linger():
+            warnings.extend(linger_warning(context))
 
     def undo() -> None:
         if systemd.linger_enabled():
             systemd.disable_linger()
 
     return [Step("update", f"lingering of user {context.user}", do, undo)]
+
+
+def linger_warning(context: Context) -> list[str]:
+    """What to do where lingering is not enabled; nothing where it is, or does not matter."""
+    systemd = _systemd(context)
+    if systemd.linger_enabled() or systemd.unavailable():
+        return []
+    return [
+        f"It is recommended to enable lingering for {context.user}, otherwise Skupper may not start on boot: "
+        f"sudo loginctl enable-linger {context.user}"
+    ]
 
 
 def unit_steps(context: Context, site_name: str, running: Iterable[str], warnings: list[str]) -> list[Step]:
@@ -64,7 +71,7 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
         systemd.write(content)
         systemd.enable()
         if active:
-            systemd.restart()
+            systemd.renew()
         else:
             systemd.start()
 
@@ -76,7 +83,7 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
             if not state.enabled:
                 systemd.disable()
             if active:
-                systemd.restart()
+                systemd.renew()
             else:
                 systemd.stop()
         # The unit stops what it supervises.
