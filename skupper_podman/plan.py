@@ -1,10 +1,10 @@
 """Plans: ordered steps, each with its undo, so that every change can be shown, applied, and taken back.
 
 What always holds: :meth:`Plan.apply` either runs every step, or undoes in reverse order the steps it began and raises.
-A step's ``undo`` must tolerate that its ``do`` stopped half-way. SIGINT, SIGTERM and SIGHUP (see
-:func:`interruptible`) count as failures at the next safe point: at once in a step that only waits, after the step otherwise, because a request that
-Podman is working on cannot be taken back before it is done (a second signal does not wait for it). Signals during the
-undo are ignored, so that the host is never left half-done.
+A step's ``undo`` must tolerate that its ``do`` stopped half-way. SIGINT, SIGTERM and SIGHUP (see :func:`interruptible`)
+count as failures at the next safe point: at once in a step that only waits, after the step otherwise, because a request
+that Podman is working on cannot be taken back before it is done (a second signal does not wait for it). Signals during
+the undo are ignored, so that the host is never left half-done.
 """
 
 from __future__ import annotations
@@ -150,8 +150,8 @@ class Interrupt:
 def interruptible() -> Iterator[Interrupt]:
     """Turn SIGINT, SIGTERM and SIGHUP into one KeyboardInterrupt; handlers are restored on leaving.
 
-    One that is ignored (by ``nohup``, or in the background of a shell) stays ignored. A no-op off the main thread, where
-    no signal arrives.
+    One that is ignored (by ``nohup``, or in the background of a shell) stays ignored. A no-op off the main thread,
+    where no signal arrives.
     """
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
