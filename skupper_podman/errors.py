@@ -93,7 +93,7 @@ class ManagementError(SkupperError):
     """A router refused a management request, or did not answer it."""
 
 
-class InterruptedByUser(SkupperError):
+class InterruptedByUser(SkupperError):  # noqa: N818 - it is no fault, and reads as what happened
     """SIGINT or SIGTERM arrived; everything begun has been undone."""
 
     exit_code = 130

@@ -26,7 +26,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class HostPorts:
-    """Service ports published on the host: ``ports`` maps service port to host port; ``ip`` is empty for all addresses."""
+    """Service ports published on the host: ``ports`` maps service port to host port, ``ip`` is empty for all."""
 
     ip: str = ""
     ports: tuple[tuple[int, int], ...] = ()
@@ -102,7 +102,9 @@ def check_target_host(host: str) -> str:
     return host
 
 
-def map_ports(service_ports: tuple[int, ...], mappings: tuple[str, ...], kind: str = "target") -> tuple[tuple[int, int], ...]:
+def map_ports(
+    service_ports: tuple[int, ...], mappings: tuple[str, ...], kind: str = "target"
+) -> tuple[tuple[int, int], ...]:
     """Map each service port by ``P`` (positional) or ``servicePort:P`` strings; without any, each port maps to itself.
 
     ``kind`` is ``target`` or ``host`` and only changes the wording of errors.
@@ -124,7 +126,9 @@ def map_ports(service_ports: tuple[int, ...], mappings: tuple[str, ...], kind: s
         target = _port(right, f"invalid {kind} port: {right}")
         if source not in service_ports:
             raise UsageError(
-                f"source port not defined in service: {source}" if kind == "target" else f"{source} is not a valid service port"
+                f"source port not defined in service: {source}"
+                if kind == "target"
+                else f"{source} is not a valid service port"
             )
         result[source] = target
     if set(result) != set(service_ports):

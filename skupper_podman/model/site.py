@@ -20,7 +20,7 @@ DEFAULT_NETWORK = "skupper"
 
 @dataclass(frozen=True, slots=True)
 class LogLevel:
-    """One ``--router-logging`` element; ``module`` is empty for all modules, ``level`` as typed (``info``, ``debug+``)."""
+    """One ``--router-logging`` element: ``module`` is empty for all modules, ``level`` as typed (``debug+``)."""
 
     module: str
     level: str

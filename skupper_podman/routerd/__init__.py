@@ -1,1 +1,1 @@
-"""TODO."""
+"""The embedded router: a drop-in for skrouterd with its configuration, wire and management."""
