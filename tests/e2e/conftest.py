@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +48,16 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
         time.sleep(0.2)
 
 
-def make_sites(lab: Lab) -> Sites:
-    """Two sites, a link, a service; as the README tells it."""
+def make_sites(lab: Lab, routers: Mapping[str, str] | None = None) -> Sites:
+    """Two sites, a link, a service; as the README tells it. ``routers`` names each host's kind of router."""
+    kinds = routers or {}
     west, east = lab.hosts
     sites = Sites(lab, west, east)
     token = lab.directory / "west.token"
-    west.skupper("init", "--site-name", "west", "--ingress-host", west.address, "--router", "embedded")
-    east.skupper("init", "--site-name", "east", "--ingress", "none", "--router", "embedded")
+    west.skupper(
+        "init", "--site-name", "west", "--ingress-host", west.address, "--router", kinds.get("west", "embedded")
+    )
+    east.skupper("init", "--site-name", "east", "--ingress", "none", "--router", kinds.get("east", "embedded"))
     west.skupper("token", "create", str(token))
     east.skupper("link", "create", str(token))
     pages = lab.directory / "pages"
