@@ -12,6 +12,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,7 @@ class LabHost:
                 words = _cmdline(pid)
                 if words[:1] == ["podman"] and "service" in words:
                     _kill(pid)
+        until(lambda: not _accepts(self.socket), 10, "nobody listens")
 
     def start_user_systemd(self) -> None:
         """Start the user's systemd, and Podman's socket unit in place of the service started so far.
@@ -245,6 +247,15 @@ def _remove_group(group: Path) -> None:
             group.rmdir()
 
 
+def _accepts(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+    except OSError:
+        return False
+    return True
+
+
 def _cmdline(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -299,14 +310,14 @@ def rootful_host() -> Iterator[LabHost]:
 
 
 @contextlib.contextmanager
-def rootless_host() -> Iterator[LabHost]:
-    """A host whose Podman runs as an ordinary user made for it."""
+def rootless_host(kind: type[LabHost] = LabHost) -> Iterator[LabHost]:
+    """A host whose Podman runs as an ordinary user made for it; ``kind`` may refine what a host is."""
     directory = _directory()
     user = f"skt{secrets.token_hex(4)}"
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", user], check=True, capture_output=True)
     host = None
     try:
-        host = LabHost(directory, user)
+        host = kind(directory, user)
         host.runtime_dir.mkdir(parents=True, exist_ok=True)
         os.chown(host.runtime_dir, host.uid, host.gid)
         host.runtime_dir.chmod(0o700)

@@ -23,7 +23,7 @@ READY_AT_LATEST = 45.0
 """Seconds after which a site is called up although some container still fails: the others must not suffer."""
 GONE_LOOKS = 3
 
-ActionKind = Literal["start", "restart", "restart-all"]
+ActionKind = Literal["start", "restart", "reconnect"]
 
 DNS = "*dns"
 UPLINK = "*uplink"
@@ -236,7 +236,7 @@ class Supervisor:
 
     def _decide(self, look: Look, now: float) -> Iterable[Action]:
         if self._due(UPLINK, now) and not any(patient.acting for patient in self._patients.values()):
-            yield self._begin(Action("restart-all", "", self._patients[UPLINK].trouble, UPLINK))
+            yield self._begin(Action("reconnect", "", self._patients[UPLINK].trouble, UPLINK))
             return
         if self._due(DNS, now) and look.helper and not self._patients[look.helper].acting:
             yield self._begin(Action("restart", look.helper, self._patients[DNS].trouble, DNS))
@@ -267,7 +267,7 @@ class Supervisor:
 
     def _treated(self, action: Action) -> tuple[_Patient, ...]:
         """Who must not be judged while the action is under way."""
-        if action.kind == "restart-all":
+        if action.kind == "reconnect":
             return tuple(self._patients.values())
         names = {action.target, action.patient}
         return tuple(self._patients[name] for name in names if name in self._patients)

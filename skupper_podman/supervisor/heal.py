@@ -28,6 +28,7 @@ from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.observe import Vitals
+from skupper_podman.supervisor.uplink import Uplink, revive
 
 STOP_TIMEOUT = 10
 RESTART_TIMEOUT = 3
@@ -97,6 +98,24 @@ class Medic:
         for path in self._stale():
             remove(path)
         self._api.start(container.name)
+
+    def reconnect(self, containers: Iterable[ContainerInfo], lost: Uplink | None) -> None:
+        """Bring back the rootless way out, as it was if that is known, else by stopping and starting everything.
+
+        Raises:
+            SkupperError: it could not be brought back.
+        """
+        if lost is not None and revive(lost, self._uid):
+            return
+        ordered = list(containers)
+        names = {container.name for container in ordered}
+        others = [
+            info.name for info in self._api.containers() if info.running and info.networks and info.name not in names
+        ]
+        if others and lost is not None:
+            # Podman 4 does not take the network down while they are on it: our connections would be cut for nothing.
+            raise PlatformError(f"it comes back when {', '.join(sorted(others))} and the site were stopped together")
+        self.restart_all(ordered)
 
     def restart_all(self, containers: Iterable[ContainerInfo]) -> None:
         """Stop all, so that Podman takes down the network they share, then start all in the given order.

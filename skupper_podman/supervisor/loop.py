@@ -106,8 +106,8 @@ class Loop:
         self._wake()
 
     def _treat(self, action: Action) -> None:
-        if action.kind == "restart-all":
-            self._medic.restart_all(self._ordered())
+        if action.kind == "reconnect":
+            self._medic.reconnect(self._ordered(), self._observer.uplink)
             return
         container = self._observer.containers.get(action.target)
         if container is None:

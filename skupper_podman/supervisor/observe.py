@@ -11,9 +11,10 @@ from pathlib import Path
 
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.facts import ContainerInfo
-from skupper_podman.supervisor import processes
+from skupper_podman.supervisor import processes, uplink
 from skupper_podman.supervisor.core import Look, Seen, belongs, rank
 from skupper_podman.supervisor.processes import Process
+from skupper_podman.supervisor.uplink import Uplink
 
 _DNS_SERVERS = ("aardvark",)
 _UPLINKS = ("slirp4netns", "pasta", "passt")
@@ -42,6 +43,9 @@ class Observer:
         self._run_root = ""
         self._exit_dir = ""
         self._held: set[int] = set()
+        self._uplink_pid = 0
+        self.uplink: Uplink | None = None
+        """The rootless way out as it was when it last ran."""
         self.containers: dict[str, ContainerInfo] = {}
         """The site's containers at the last look, by name."""
 
@@ -154,8 +158,15 @@ class Observer:
     def _uplink_process(self) -> Process | None:
         if self._uid == 0:
             return None
-        found = (processes.from_pid_file(place, _UPLINKS) for place in self._uplink_files())
-        return next((process for process in found if process is not None), None)
+        for place in self._uplink_files():
+            process = processes.from_pid_file(place, _UPLINKS)
+            if process is not None:
+                if process.pid != self._uplink_pid and process.name == uplink.NAME and self._exit_dir:
+                    pause = Path(self._exit_dir).parent / "pause.pid"
+                    self.uplink = Uplink(uplink.command_of(process.pid), place, pause)
+                    self._uplink_pid = process.pid
+                return process
+        return None
 
     def _uplink_files(self) -> tuple[Path, ...]:
         """Where Podman 4 and Podman 5 note the process that connects all rootless bridge networks."""

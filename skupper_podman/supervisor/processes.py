@@ -53,11 +53,26 @@ def from_pid_file(path: Path, names: tuple[str, ...]) -> Process | None:
 
 def option(pid: int, name: str) -> str:
     """The value of command line option ``name`` of process ``pid``; empty if it cannot be read or has none."""
-    try:
-        words = (_PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except OSError:
-        return ""
+    words = arguments(pid)
     return words[words.index(name) + 1] if name in words[:-1] else ""
+
+
+def arguments(pid: int) -> tuple[str, ...]:
+    """The command line of process ``pid``; empty if it cannot be read."""
+    try:
+        content = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return ()
+    return tuple(content.decode(errors="replace").removesuffix("\0").split("\0")) if content else ()
+
+
+def running(command: tuple[str, ...], uid: int) -> Process | None:
+    """A process of user ``uid`` that runs exactly ``command``."""
+    for entry in _PROC.iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and entry.stat().st_uid == uid and arguments(int(entry.name)) == command:
+                return find(int(entry.name))
+    return None
 
 
 def listening_ports() -> dict[int, set[int]]:

@@ -1,0 +1,92 @@
+"""Brings slirp4netns back: the way out of all bridge networks of a rootless user.
+
+Podman 4 starts it with the first container on such a network and never again while one of them runs, also one of the
+user's own; so restarting the site's containers does not help. Started here with the words Podman used, it serves the
+network as it is, and no connection inside the network notices.
+
+What always holds: the new process has mounts of its own, because its sandbox unmounts what it does not need, and that
+would reach Podman's network namespaces; it belongs to Podman as the old one did (Podman's pid file names it), so it
+ends with the network.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skupper_podman.errors import PlatformError
+from skupper_podman.files import write_atomic
+from skupper_podman.process import run
+from skupper_podman.supervisor import processes
+
+NAME = "slirp4netns"
+_UNIT = "skupper-podman-uplink"
+_START_TIMEOUT = 10.0
+_APPEAR = 2.0
+_DESCRIPTORS = ("-r", "--ready-fd", "-e", "--exit-fd")
+"""Options whose values are open files of the process that started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """How Podman started the uplink, its pid file, and the file that names the process holding Podman's namespaces."""
+
+    command: tuple[str, ...]
+    pid_file: Path
+    pause_file: Path
+
+
+def command_of(pid: int) -> tuple[str, ...]:
+    """The command line of uplink ``pid`` without what only Podman could give it; empty if it cannot be read."""
+    words = iter(processes.arguments(pid))
+    kept = []
+    for word in words:
+        if word in _DESCRIPTORS:
+            next(words, None)
+        elif not word.startswith(tuple(f"{option}=" for option in _DESCRIPTORS)):
+            kept.append(word)
+    return tuple(kept)
+
+
+def revive(uplink: Uplink, uid: int, sleep: Callable[[float], None] = time.sleep) -> bool:
+    """Start the uplink of user ``uid`` again; True if it runs."""
+    try:
+        pause = uplink.pause_file.read_text().strip()
+    except OSError:
+        return False
+    if not uplink.command or not pause.isdigit():
+        return False
+    enter = ("nsenter", "--target", pause, "--user", "--mount", "--preserve-credentials", "--")
+    argv = (*enter, "unshare", "--mount", "--propagation", "private", "--", *uplink.command)
+    for launch in (_by_manager, _by_itself):
+        if not launch(argv):
+            continue
+        for _ in range(int(_APPEAR / 0.1)):
+            sleep(0.1)
+            found = processes.running(uplink.command, uid)
+            if found is not None:
+                write_atomic(uplink.pid_file, str(found.pid).encode(), 0o644)
+                return True
+    return False
+
+
+def _by_manager(argv: Sequence[str]) -> bool:
+    """As a unit of its own: a child of our unit would end with it, and may not enter namespaces."""
+    how = ("systemd-run", "--user", "--no-ask-password", "--quiet", "--collect", f"--unit={_UNIT}")
+    try:
+        return run([*how, "--service-type=exec", "--", *argv], timeout=_START_TIMEOUT).ok
+    except PlatformError:
+        return False
+
+
+def _by_itself(argv: Sequence[str]) -> bool:
+    """Where there is no manager, as a detached process."""
+    nothing = subprocess.DEVNULL
+    try:
+        subprocess.Popen(list(argv), stdin=nothing, stdout=nothing, stderr=nothing, cwd="/", start_new_session=True)  # noqa: S603
+    except OSError:
+        return False
+    return True
