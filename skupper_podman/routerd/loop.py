@@ -34,6 +34,8 @@ Handler = Callable[[int], None]
 Thunk = Callable[[], None]
 
 _LONGEST_WAIT = 60.0
+#: Entries of the timer heap beyond which cancelled ones are taken out.
+_TIMERS = 1024
 
 
 class Timer:
@@ -58,6 +60,7 @@ class Loop:
         self._handlers: dict[int, Handler] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_number = 0
+        self._most_timers = _TIMERS
         self._soon: deque[Thunk] = deque()
         self._from_threads: deque[Thunk] = deque()
         self._turn_end: list[Thunk] = []
@@ -105,6 +108,10 @@ class Loop:
         timer = Timer(self._clock() + delay, callback)
         self._timer_number += 1
         heapq.heappush(self._timers, (timer.due, self._timer_number, timer))
+        if len(self._timers) > self._most_timers:
+            self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+            heapq.heapify(self._timers)
+            self._most_timers = max(_TIMERS, 2 * len(self._timers))
         return timer
 
     def call_threadsafe(self, callback: Thunk) -> None:
@@ -176,10 +183,9 @@ class Loop:
         return min(longest, max(0.0, timers[0][0] - self._clock()))
 
     def _run_timers(self) -> None:
-        timers = self._timers
         now = self.now
-        while timers and timers[0][0] <= now:
-            timer: Timer = heapq.heappop(timers)[2]
+        while self._timers and self._timers[0][0] <= now:
+            timer: Timer = heapq.heappop(self._timers)[2]
             callback, timer.callback = timer.callback, None
             if callback is not None:
                 self._call(callback)

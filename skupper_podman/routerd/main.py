@@ -8,6 +8,7 @@ and a closed stderr are harmless.
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -79,6 +80,10 @@ def run(path: Path, log: Log) -> int:
         loop.on_signal(number, stop)
     loop.on_signal(signal.SIGHUP, lambda: log.info("ROUTER", "SIGHUP ignored"))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    # What exists now stays: the collector need not look at it again, nor run for every few hundred objects.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     loop.run()
     loop.close()
     return 0

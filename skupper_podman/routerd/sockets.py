@@ -22,6 +22,8 @@ from skupper_podman.routerd.loop import EPOLLIN, EPOLLOUT, Descriptor, Loop, Tim
 CONNECT_TIMEOUT: Final = 3.0
 _ACCEPT_BATCH: Final = 64
 _REST: Final = 0.1
+#: Seconds between two complaints about missing descriptors.
+_QUIET: Final = 10.0
 _OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Dialled = Callable[["socket.socket | None", str], None]
@@ -151,7 +153,7 @@ class Dial:
 
 
 class Acceptor:
-    """Listening sockets of one host and port. `on_up` reports the first success, `on_error` each failed bind."""
+    """Listening sockets of one host and port. `on_up` reports success, `on_error` each new kind of failure."""
 
     def __init__(
         self,
@@ -172,6 +174,7 @@ class Acceptor:
         self._sockets: list[tuple[socket.socket, Descriptor]] = []
         self._retry: Timer | None = None
         self._closed = False
+        self._quiet_until = 0.0
         self._spare = _spare()
         self.error = ""
         self.on_up: Callable[[], None] = lambda: None
@@ -226,8 +229,10 @@ class Acceptor:
             self.error = ""
             self.on_up()
             return
-        self.error = "; ".join(dict.fromkeys(errors)) or "no address to bind"
-        self.on_error(self.error)
+        words = "; ".join(dict.fromkeys(errors)) or "no address to bind"
+        if words != self.error:
+            self.error = words
+            self.on_error(words)
         self._resolver.forget(self._host)
         self._retry = self._loop.call_later(1.0, self.start)
 
@@ -266,7 +271,9 @@ class Acceptor:
 
     def _starved(self, listening: socket.socket) -> None:
         """No descriptor is left: drop one waiting connection with the spare one, then rest for a moment."""
-        self.on_error("out of file descriptors")
+        if self._loop.now >= self._quiet_until:
+            self._quiet_until = self._loop.now + _QUIET
+            self.on_error("out of file descriptors")
         if self._spare is not None:
             os.close(self._spare)
             with contextlib.suppress(OSError):

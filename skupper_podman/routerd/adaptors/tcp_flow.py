@@ -137,7 +137,7 @@ class TcpFlow:
     def _look_inside(self) -> None:
         """TLS may hold decrypted octets of which epoll knows nothing."""
         if self._reading and self.sock is not None and self.sock.pending():
-            self.router.loop.call_soon(self._read_more)
+            self.router.loop.call_later(0.0, self._read_more)
 
     def _read_more(self) -> None:
         if self._reading and self.sock is not None:

@@ -20,6 +20,7 @@ from skupper_podman.routerd.amqp.security import SslProfile, describe_security, 
 from skupper_podman.routerd.amqp.wire import Pointer, cstring, get_value, lib, put_value, symbols, text
 from skupper_podman.routerd.amqptypes import Array
 from skupper_podman.routerd.codec import Int, Symbol
+from skupper_podman.routerd.loop import Timer
 from skupper_podman.routerd.message import Q2_DISABLED
 from skupper_podman.routerd.streams import Start
 
@@ -144,6 +145,7 @@ class AmqpConnection(Engine):
         self.extra_properties: dict[Any, Any] = {}
         self.on_open: Callable[[AmqpConnection], None] | None = None
         self.on_end: Callable[[AmqpConnection, str], None] | None = None
+        self.deadline: Timer | None = None
         self.tracing = False
         self.end_reason = ""
         self._windowed_streams: StreamPool | None = None
@@ -163,6 +165,10 @@ class AmqpConnection(Engine):
         setup(self.transport, self.settings.attributes, profile)
 
     # -- opening -----------------------------------------------------------------------------------
+
+    def open_within(self, seconds: float) -> None:
+        """Give the connection up unless the peer opens it in time."""
+        self.deadline = self.loop.call_later(seconds, lambda: self.lose("open timed out"))
 
     def open(self) -> None:
         """Send our open frame."""
@@ -198,6 +204,8 @@ class AmqpConnection(Engine):
         """Read what the peer says of itself, answer, and hand over to the role."""
         connection = self.connection
         self.remote_open = True
+        if self.deadline is not None:
+            self.deadline.cancel()
         self.container = text(lib.pn_connection_remote_container(connection)) or ""
         properties = get_value(lib.pn_connection_remote_properties(connection))
         if isinstance(properties, dict):
@@ -333,6 +341,8 @@ class AmqpConnection(Engine):
             # What follows a quoting mark is what the peer has sent: none of a log's business.
             reason = f"{self.condition[0]}: {self.condition[1]}".partition(" ['")[0]
         self.end_reason = reason
+        if self.deadline is not None:
+            self.deadline.cancel()
         for link in self.all_links():
             link.gone()
         self.role.lost()

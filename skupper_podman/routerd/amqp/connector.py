@@ -90,7 +90,7 @@ class Attempt:
         conn.on_open = self._opened
         self.conn = conn
         conn.open()
-        router.loop.call_later(OPEN_TIMEOUT, lambda: None if conn.remote_open else conn.lose("open timed out"))
+        conn.open_within(OPEN_TIMEOUT)
 
     def _opened(self, conn: AmqpConnection) -> None:
         if not self._data:

@@ -223,7 +223,7 @@ class Engine:
             if size < WRITE_SIZE // 2:
                 break
             if total >= _TURN_WRITE:
-                self.loop.call_soon(self.touch)
+                self.loop.call_later(0.0, self.touch)  # in the next turn: others come first
                 break
         self.process()
         if self.closed:

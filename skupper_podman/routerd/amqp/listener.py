@@ -65,5 +65,4 @@ class AmqpListener:
         router.log.info(
             "SERVER", f"[C{conn.identity}] Accepted connection to {settings.host}:{settings.port} from {conn.peer}"
         )
-        limit = float(self.attributes.get("initialHandshakeTimeoutSeconds") or _HANDSHAKE)
-        router.loop.call_later(limit, lambda: None if conn.remote_open else conn.lose("handshake timed out"))
+        conn.open_within(float(self.attributes.get("initialHandshakeTimeoutSeconds") or _HANDSHAKE))
