@@ -178,9 +178,9 @@ def parse_uptime(text: str) -> float | None:
 
 def listed_container(body: Json) -> ContainerInfo:
     """Decode an element of ``GET containers/json``."""
-    names = body.get("Names") or []
+    names = _texts(body.get("Names"))
     return ContainerInfo(
-        name=str(names[0]) if names else "",
+        name=names[0] if names else "",
         id=_text(body, "Id"),
         image=_text(body, "Image"),
         image_id=_text(body, "ImageID").removeprefix("sha256:"),
@@ -197,7 +197,7 @@ def listed_container(body: Json) -> ContainerInfo:
 
 
 def _listed_ports(entry: Json) -> list[PublishedPort]:
-    count = max(_int(entry, "range"), 1)
+    count = min(max(_int(entry, "range"), 1), 65536)
     first, host, ip = _int(entry, "container_port"), _int(entry, "host_port"), _text(entry, "host_ip")
     if _text(entry, "protocol") not in ("", "tcp"):
         return []
@@ -251,7 +251,7 @@ def _inspected_ports(bindings: Json) -> tuple[PublishedPort, ...]:
     found = []
     for key, entries in bindings.items():
         port, _, protocol = key.partition("/")
-        if protocol not in ("", "tcp"):
+        if protocol not in ("", "tcp") or not port.isdigit():
             continue
         for entry in _maps(entries):
             host_port = _text(entry, "HostPort")
@@ -346,6 +346,6 @@ def _time(value: Any) -> str:
 
 def _from_unix(value: Any) -> str:
     """Seconds since 1970 as RFC 3339 in UTC; Podman lists the zero time of Go as a large negative number."""
-    if not isinstance(value, int) or value <= 0:
+    if not isinstance(value, int) or not 0 < value < 2**37:
         return ""
     return datetime.fromtimestamp(value, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -41,13 +41,15 @@ class Owner:
 class Space:
     """Room in the file system of ``path`` (the nearest directory that exists): free bytes and inodes for this user.
 
-    ``free_inodes`` is None where the file system has no fixed number; ``writable`` says if this user may write there.
+    ``free_inodes`` is None where the file system has no fixed number; ``writable`` says if this user may write there;
+    ``device`` tells file systems apart.
     """
 
     path: str
     free_bytes: int
     free_inodes: int | None
     writable: bool
+    device: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ class LocalHost:
         except OSError:
             return None
         inodes = facts.f_favail if facts.f_files else None
-        return Space(str(path), facts.f_bavail * facts.f_frsize, inodes, os.access(path, os.W_OK | os.X_OK))
+        writable = os.access(path, os.W_OK | os.X_OK)
+        return Space(str(path), facts.f_bavail * facts.f_frsize, inodes, writable, path.stat().st_dev)
 
     def has_program(self, name: str) -> bool:
         """True if ``name`` is on PATH or where Podman keeps its helpers."""

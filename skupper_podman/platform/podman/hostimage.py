@@ -44,6 +44,8 @@ _SHARED = (
 # None of the places where volumes go: Podman gives a new volume the owner of the image directory it is mounted on,
 # which in a rootless container is not the user, who then could not write there.
 _DIRECTORIES = ("dev", "etc", "home", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var", "var/tmp")
+_SCRATCH = ("run", "tmp", "var/tmp")
+"""Where a tmpfs is mounted; runtimes give it the mode of the directory under it, and the user may not be root."""
 _NSSWITCH = b"passwd: files\ngroup: files\nhosts: files dns\n"
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
@@ -172,7 +174,7 @@ def host_image(of: Installation | None = None) -> HostImage:
     """The image for this installation. Its default command runs the embedded router on ``$QDROUTERD_CONF``."""
     of = of or installation()
     program = " ".join(_quoted(word) for word in python_command(ROUTER_MODULE, of=of))
-    environment = {"PATH": container_path(of), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {"PATH": container_path(of), "PYTHONDONTWRITEBYTECODE": "1"}
     if python_path(of):
         environment["PYTHONPATH"] = python_path(of)
     changes = tuple(f"ENV {key}={value}" for key, value in environment.items())
@@ -197,7 +199,7 @@ def _layer(of: Installation) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(directories):
-            archive.addfile(_entry(name, tarfile.DIRTYPE, 0o1777 if name in ("tmp", "var/tmp") else 0o755))
+            archive.addfile(_entry(name, tarfile.DIRTYPE, 0o1777 if name in _SCRATCH else 0o755))
         for name, target in of.links:
             link = _entry(name, tarfile.SYMTYPE, 0o777)
             link.linkname = target

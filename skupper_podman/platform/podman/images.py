@@ -147,7 +147,7 @@ def registry_auth(reference: str, env: Mapping[str, str]) -> str:
     try:
         document: Any = json.loads(content)
         entry = (document.get("auths") or {}).get(server) or {}
-        user, _, password = base64.b64decode(entry.get("auth", "")).decode().partition(":")
+        user, _, password = base64.b64decode(entry.get("auth", ""), validate=True).decode().partition(":")
     except (ValueError, AttributeError) as error:
         raise PlatformError(f"REGISTRY_AUTH_FILE {name} is malformed", f"podman login {server}") from error
     if not user:

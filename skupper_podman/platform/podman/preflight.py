@@ -283,15 +283,15 @@ def _space(podman: PodmanFacts | None, host: Host, data_home: Path) -> Iterator[
         places.insert(0, ("the storage of Podman", Path(podman.info.graph_root)))
         if podman.info.volume_path:
             places.insert(1, ("the volumes of Podman", Path(podman.info.volume_path)))
-    told: set[str] = set()
+    told: set[int] = set()
     for what, path in places:
         space = host.space(path)
         if space is None:
             continue
         left = f"only {space.free_bytes // 2**20} MiB" if space.free_bytes < MINIMUM_FREE else ""
         left = left or ("no inodes" if space.free_inodes == 0 else "")
-        if left and space.path not in told:
-            told.add(space.path)
+        if left and space.device not in told:
+            told.add(space.device)
             yield Blocker(
                 "disk-full",
                 f"the file system of {what}, {path}, has {left} left",

@@ -123,6 +123,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> Iterator[tuple[int, bytes]]:
         from requests import RequestException
+        from urllib3.exceptions import HTTPError
 
         deadline = self._clock() + timeout
         send = dict(headers or {})
@@ -152,12 +153,16 @@ class Transport:
                     yield response.status_code, chunk
             finally:
                 response.close()
-        except (RequestException, OSError) as error:
+        except (RequestException, HTTPError, OSError) as error:
             raise self._no_answer(error, timeout, what) from error
 
     def _no_answer(self, error: BaseException, timeout: float, what: str) -> EndpointError:
         for cause in _chain(error):
-            if isinstance(cause, TimeoutError) or type(cause).__name__ in ("ReadTimeout", "ConnectTimeout"):
+            if isinstance(cause, TimeoutError) or type(cause).__name__ in (
+                "ReadTimeout",
+                "ConnectTimeout",
+                "ReadTimeoutError",
+            ):
                 return _silent(self.url, timeout, what)
         return EndpointError(
             f"Podman endpoint is not available: {self.url} ({_reason(error)})", endpoint_hint(self.url)
