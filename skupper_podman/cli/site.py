@@ -11,7 +11,7 @@ from skupper_podman.cli.later import INIT_ON_KUBERNETES, InitLater
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
-from skupper_podman.errors import SkupperError, UsageError
+from skupper_podman.errors import NotEnabledError, SkupperError, UsageError
 from skupper_podman.model.service import check_port
 from skupper_podman.model.site import (
     DEFAULT_NETWORK,
@@ -161,7 +161,11 @@ def delete(session: Session, _options: Delete, _arguments: tuple[str, ...]) -> R
     Removes the site of this user with its links and services, also one that is incomplete, and nothing else.
     """
     user = session.world.user
-    plan = session.plan(lambda platform: platform.plan_delete())
+    try:
+        plan = session.plan(lambda platform: platform.plan_delete())
+    except NotEnabledError as absent:
+        # What was asked for is so already: as in 1.9, no failure, so that delete can be run again.
+        return Result("Site", f"{absent.message}\n", {"action": "none", "user": user})
     outcome = Outcome(
         "Site",
         {"action": "deleted", "user": user},
