@@ -60,11 +60,10 @@ def plan_link_delete(context: Context, name: str) -> Plan:
     before = state_of(site)
     after = before.without_link(name)
     steps = list(_steps(context, site, before, after))
-    if link.kind == names.CONNECTION_TOKEN and _router_runs(site):
+    router = _router(context, site)
+    if link.kind == names.CONNECTION_TOKEN and router is not None:
         profile, connector = _entities(link)
-        steps.insert(
-            0, live.removing(context.api, names.ROUTER, (connector, profile), f"removal of {name} from the router")
-        )
+        steps.insert(0, live.removing(router, (connector, profile), f"removal of {name} from the router"))
     facts = {"name": name, "warnings": _warnings(site, [])}
     return Plan(f"Delete link {name}", tuple(steps), facts)
 
@@ -108,18 +107,21 @@ def _steps(context: Context, site: Observation, before: SiteState, after: SiteSt
 def _create_steps(context: Context, site: Observation, link: tokens.LinkSecret) -> tuple[Step, ...]:
     before = state_of(site)
     steps = list(_steps(context, site, before, before.with_link(link)))
-    if _router_runs(site):
-        steps.append(live.adding(context.api, names.ROUTER, _entities(link), f"addition of {link.name} to the router"))
+    router = _router(context, site)
+    if router is not None:
+        steps.append(live.adding(router, _entities(link), f"addition of {link.name} to the router"))
     return tuple(steps)
 
 
-def _router_runs(site: Observation) -> bool:
-    router = site.containers.get(names.ROUTER)
-    return router is not None and router.running
+def _router(context: Context, site: Observation) -> live.LiveRouter | None:
+    """The site's router, None if it does not run."""
+    info = site.containers.get(names.ROUTER)
+    return live.router_in(context.api, info) if info is not None and info.running else None
 
 
 def _warnings(site: Observation, warnings: list[str]) -> list[str]:
-    if not _router_runs(site):
+    router = site.containers.get(names.ROUTER)
+    if router is None or not router.running:
         warnings.append(
             f"{names.ROUTER} does not run; the change takes effect when it starts (skupper init repairs it)"
         )

@@ -1,113 +1,155 @@
-"""Changes to a router that runs, made by the management tool inside its container, so that no restart is needed.
+"""Questions and changes to a router that runs, asked inside its container, so that no restart is needed.
 
-What always holds: the tool's exit code is looked at (1.9 never did); nothing secret is in an argument: only paths of
-certificates are.
+An embedded router is asked by one process for a whole batch (:mod:`skupper_podman.router.batch`), a router of an
+upstream image by its own ``skmanage``, once a request. What always holds: exit codes are looked at (1.9 never did);
+nothing secret is in an argument: only paths of certificates are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from skupper_podman.errors import ManagementError, SkupperError
 from skupper_podman.plan import Step
 from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.facts import ContainerInfo
+from skupper_podman.platform.podman.hostimage import REPOSITORY
 from skupper_podman.router.config import Entity
 
-TYPE_PREFIX = "io.skupper.router."
 TIMEOUT = 15.0
 QUERY_TIMEOUT = 5.0
+TYPE_PREFIX = "io.skupper.router."
+
+Rows = list[dict[str, Any]]
+Request = tuple[str, str, str, dict[str, Any]]
 
 
-def query(api: PodmanApi, container: str, entity_type: str, timeout: float = QUERY_TIMEOUT) -> list[dict[str, Any]]:
-    """All entities of a type, by its short name, in the router that runs in ``container``.
+@dataclass(frozen=True, slots=True)
+class LiveRouter:
+    """The router that runs in ``container``."""
 
-    Raises:
-        ManagementError: the router does not answer. SkupperError: the container cannot be entered.
-    """
-    # skrouterd takes the short name of some types only, and answers for the others with an empty list.
-    text = _run(api, container, ("query", "--type", f"{TYPE_PREFIX}{entity_type}"), timeout)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise ManagementError(f"the router in {container} answered with something else than JSON") from None
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    api: PodmanApi
+    container: str
+    embedded: bool
+
+    def query(self, *entity_types: str, timeout: float = QUERY_TIMEOUT) -> tuple[Rows, ...]:
+        """All entities of each type, by short names.
+
+        Raises:
+            ManagementError: the router does not answer, or its container cannot be entered.
+        """
+        # skrouterd takes the short name of some types only, and answers for the others with an empty list.
+        requests: list[Request] = [("query", f"{TYPE_PREFIX}{name}", "", {}) for name in entity_types]
+        return tuple(_rows(result) for result in self._run(requests, timeout))
+
+    def create(self, *entities: Entity) -> None:
+        """Add entities, in this order. Raises as :meth:`query`; those before the one that failed stay."""
+        self._run([("create", *_named(entity), _attributes(entity)) for entity in entities], TIMEOUT)
+
+    def delete(self, *entities: Entity) -> None:
+        """Remove entities, in this order. Raises as :meth:`query`."""
+        self._run([("delete", *_named(entity), {}) for entity in entities], TIMEOUT)
+
+    def present(self, entities: Iterable[Entity]) -> list[Entity]:
+        """Those of ``entities`` that the router has. Raises as :meth:`query`."""
+        wanted = list(entities)
+        types = list(dict.fromkeys(entity.type for entity in wanted))
+        answers = self.query(*types, timeout=TIMEOUT) if types else ()
+        found = {(kind, str(row.get("name"))) for kind, rows in zip(types, answers, strict=True) for row in rows}
+        return [entity for entity in wanted if (entity.type, entity.text("name")) in found]
+
+    def _run(self, requests: Sequence[Request], timeout: float) -> list[Any]:
+        if not requests:
+            return []
+        if self.embedded:
+            return self._batch(requests, timeout)
+        return [self._skmanage(request, timeout) for request in requests]
+
+    def _batch(self, requests: Sequence[Request], timeout: float) -> list[Any]:
+        # The process in the container gives up first, so that its reason is heard.
+        arguments = (str(max(timeout - 1.0, 1.0)), json.dumps(requests))
+        # The container's own Python, which PATH names first, in case another installation made the site.
+        text = self._exec(("python3", "-m", "skupper_podman.router.batch", *arguments), timeout)[1]
+        try:
+            answer = json.loads(text)
+            results, error = list(answer["results"]), str(answer["error"])
+        except (ValueError, TypeError, KeyError):
+            raise self._failure("the router's answer cannot be read") from None
+        if error or len(results) != len(requests):
+            operation, kind, name, _ = requests[min(len(results), len(requests) - 1)]
+            raise self._failure(f"{operation} {kind.removeprefix(TYPE_PREFIX)} {name}".rstrip() + f": {error}")
+        return results
+
+    def _skmanage(self, request: Request, timeout: float) -> Any:
+        operation, kind, name, attributes = request
+        words = ["skmanage", operation, "--type", kind, *(("--name", name) if name else ())]
+        words += [f"{key}={_text(value)}" for key, value in attributes.items()]
+        code, stdout, stderr = self._exec(words, timeout)
+        if code:
+            complaint = (stderr or stdout).strip().splitlines()
+            raise self._failure(f"skmanage {operation} {kind} failed: {complaint[-1] if complaint else code}")
+        try:
+            return json.loads(stdout) if operation == "query" else None
+        except ValueError:
+            raise self._failure("the router answered with something else than JSON") from None
+
+    def _exec(self, words: Sequence[str], timeout: float) -> tuple[int, str, str]:
+        try:
+            result = self.api.exec(self.container, words, timeout)
+        except SkupperError as error:
+            raise ManagementError(
+                f"the router in {self.container} cannot be asked: {error.message}", error.hint
+            ) from error
+        return result.exit_code, result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
+
+    def _failure(self, message: str) -> ManagementError:
+        return ManagementError(f"router in {self.container}: {message}", f"podman logs --tail 20 {self.container}")
 
 
-def create(api: PodmanApi, container: str, entity: Entity) -> None:
-    """Add ``entity`` to the running router. Raises as :func:`query`."""
-    attributes = [f"{name}={_text(value)}" for name, value in entity.attributes.items() if name != "name"]
-    _run(api, container, ("create", "--type", entity.type, "--name", entity.text("name"), *attributes), TIMEOUT)
+def router_in(api: PodmanApi, container: ContainerInfo) -> LiveRouter:
+    """The router that runs in a site's container."""
+    return LiveRouter(api, container.name, container.image.startswith(REPOSITORY))
 
 
-def delete(api: PodmanApi, container: str, entity: Entity) -> None:
-    """Remove ``entity`` from the running router. Raises as :func:`query`."""
-    _run(api, container, ("delete", "--type", entity.type, "--name", entity.text("name")), TIMEOUT)
-
-
-def adding(api: PodmanApi, container: str, entities: Iterable[Entity], what: str) -> Step:
-    """A step that adds ``entities`` to the running router, in this order, and takes back those it added."""
+def adding(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:
+    """A step that adds ``entities`` to the running router, in this order, and takes them back."""
     wanted = tuple(entities)
-    added: list[Entity] = []
-
-    def do() -> None:
-        for entity in wanted:
-            # Noted first: if the answer is lost the entity may be there all the same.
-            added.append(entity)
-            create(api, container, entity)
 
     def undo() -> None:
-        for entity in reversed(added):
-            _quietly(api, container, entity)
+        router.delete(*reversed(router.present(wanted)))
 
-    return Step("run", what, do, undo)
+    return Step("run", what, lambda: router.create(*wanted), undo)
 
 
-def removing(api: PodmanApi, container: str, entities: Iterable[Entity], what: str) -> Step:
+def removing(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:
     """A step that removes ``entities`` from the running router, in this order, and puts back those it removed."""
     wanted = tuple(entities)
-    removed: list[Entity] = []
+    found: list[Entity] = []
 
     def do() -> None:
-        present = {(entity.type, name) for entity in wanted for name in _names(api, container, entity.type)}
-        for entity in wanted:
-            if (entity.type, entity.text("name")) in present:
-                delete(api, container, entity)
-                removed.append(entity)
+        found[:] = router.present(wanted)
+        router.delete(*found)
 
     def undo() -> None:
-        for entity in reversed(removed):
-            create(api, container, entity)
+        left = router.present(found)
+        router.create(*(entity for entity in reversed(found) if entity not in left))
 
     return Step("run", what, do, undo)
 
 
-def _names(api: PodmanApi, container: str, entity_type: str) -> list[str]:
-    return [str(item.get("name")) for item in query(api, container, entity_type, TIMEOUT)]
+def _named(entity: Entity) -> tuple[str, str]:
+    return f"{TYPE_PREFIX}{entity.type}", entity.text("name")
 
 
-def _quietly(api: PodmanApi, container: str, entity: Entity) -> None:
-    try:
-        delete(api, container, entity)
-    except ManagementError:
-        if entity.text("name") in _names(api, container, entity.type):
-            raise
+def _attributes(entity: Entity) -> dict[str, Any]:
+    return {name: value for name, value in entity.attributes.items() if name != "name"}
 
 
-def _run(api: PodmanApi, container: str, arguments: tuple[str, ...], timeout: float) -> str:
-    try:
-        result = api.exec(container, ("skmanage", *arguments), timeout)
-    except SkupperError as error:
-        raise ManagementError(f"the router in {container} cannot be asked: {error.message}", error.hint) from error
-    if result.exit_code != 0:
-        complaint = (result.stderr or result.stdout).decode(errors="replace").strip().splitlines()
-        raise ManagementError(
-            f"skmanage {arguments[0]} {arguments[2]} in {container} failed: "
-            f"{complaint[-1] if complaint else f'exit code {result.exit_code}'}",
-            f"podman logs --tail 20 {container}",
-        )
-    return result.stdout.decode(errors="replace")
+def _rows(result: Any) -> Rows:
+    return [item for item in result if isinstance(item, dict)] if isinstance(result, list) else []
 
 
 def _text(value: object) -> str:

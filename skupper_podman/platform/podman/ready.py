@@ -94,7 +94,8 @@ def _service_shows(trees: Trees, site_id: str, router_id: str, service: Service,
 
 def _answers(context: Context, container: str) -> bool:
     try:
-        return bool(live.query(context.api, container, "router"))
+        info = context.api.container(container)
+        return info is not None and bool(live.router_in(context.api, info).query("router")[0])
     except SkupperError:
         return False
 
@@ -119,12 +120,10 @@ class _Asking:
     def _ask(self) -> None:
         self._left.wait(_ASK_FIRST)
         while not self._left.is_set():
-            try:
-                if live.query(self._context.api, names.ROUTER, "router"):
-                    self.answered.set()
-                    return
-            except SkupperError:
-                self._left.wait(_ASK_AGAIN)
+            if _answers(self._context, names.ROUTER):
+                self.answered.set()
+                return
+            self._left.wait(_ASK_AGAIN)
 
 
 def _status_shows(trees: Trees, site_id: str, since: float) -> bool:

@@ -264,11 +264,12 @@ def _live_steps(context: Context, site: Observation, old: Service, new: Service)
     before, after = connectors(old), connectors(new)
     gone = [entity for name, entity in before.items() if name not in after]
     added = [entity for name, entity in after.items() if name not in before]
+    live_router = live.router_in(context.api, container)
     steps = []
     if gone:
-        steps.append(live.removing(context.api, container.name, gone, f"removal of targets from {container.name}"))
+        steps.append(live.removing(live_router, gone, f"removal of targets from {container.name}"))
     if added:
-        steps.append(live.adding(context.api, container.name, added, f"addition of targets to {container.name}"))
+        steps.append(live.adding(live_router, added, f"addition of targets to {container.name}"))
     return steps
 
 

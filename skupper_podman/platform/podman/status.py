@@ -29,42 +29,31 @@ from skupper_podman.platform.podman.observe import Observation
 STALE = 30.0
 """Seconds after which a network status that nobody has rewritten while links exist is called old."""
 
-Answer = list[dict[str, Any]] | SkupperError
-
 
 @dataclass(frozen=True, slots=True)
 class RouterAnswers:
-    """What the site's router said to each question, or why it did not."""
+    """What the site's router said, by entity type, or why it did not answer."""
 
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, live.Rows] = field(default_factory=dict)
+    problem: str = ""
 
-    def rows(self, entity_type: str) -> list[dict[str, Any]] | None:
+    def rows(self, entity_type: str) -> live.Rows | None:
         """The entities of a type, None where the router was not heard."""
-        answer = self.answers.get(entity_type)
-        return answer if isinstance(answer, list) else None
-
-    def problem(self, entity_type: str) -> str:
-        """Why there is no answer; empty if there is one."""
-        answer = self.answers.get(entity_type)
-        return answer.message if isinstance(answer, SkupperError) else ""
+        return self.answers.get(entity_type)
 
 
 def ask_router(context: Context, site: Observation, *entity_types: str) -> RouterAnswers:
-    """Ask the site's router for all entities of these types, at the same time."""
+    """Ask the site's router for all entities of these types."""
     router = site.containers.get(names.ROUTER)
     if router is None or not router.running:
-        reason = "does not exist" if router is None else f"is {router.state}"
-        error = SkupperError(f"container {names.ROUTER} {reason}", "skupper init")
-        return RouterAnswers(dict.fromkeys(entity_types, error))
-
-    def ask(entity_type: str) -> Answer:
-        try:
-            return live.query(context.api, names.ROUTER, entity_type)
-        except SkupperError as error:
-            return error
-
-    with ThreadPoolExecutor(max_workers=len(entity_types)) as pool:
-        return RouterAnswers(dict(zip(entity_types, pool.map(ask, entity_types), strict=True)))
+        return RouterAnswers(
+            problem=f"container {names.ROUTER} {'does not exist' if router is None else _state(router)}"
+        )
+    try:
+        found = live.router_in(context.api, router).query(*entity_types)
+    except SkupperError as error:
+        return RouterAnswers(problem=error.message)
+    return RouterAnswers(dict(zip(entity_types, found, strict=True)))
 
 
 def site_status(context: Context) -> SiteStatus:
@@ -77,7 +66,7 @@ def site_status(context: Context) -> SiteStatus:
         unit = pool.submit(unit_probe, context)
         answers, unit_result = asking.result(), unit.result()
     router = site.containers.get(names.ROUTER)
-    probes = [container_probe(site, name) for name in names.COMPONENTS]
+    probes = [container_probe(site, name, context.uid) for name in names.COMPONENTS]
     probes.append(_management_probe(answers))
     probes.append(_network_status_probe(context, site))
     probes += [_link_probe(status) for status in link_statuses(site, answers)]
@@ -98,14 +87,27 @@ def site_status(context: Context) -> SiteStatus:
     )
 
 
-def container_probe(site: Observation, name: str) -> Probe:
-    """Whether the container runs."""
+def container_probe(site: Observation, name: str, uid: int) -> Probe:
+    """Whether the container runs, and its published ports are there."""
     info = site.containers.get(name)
     if info is None:
         return Probe(f"container {name}", "failing", "it does not exist", fix="skupper init")
+    missing = _missing_ports(info, uid) if info.running else []
+    if missing:
+        detail = f"nothing listens on its port {', '.join(map(str, missing))}"
+        return Probe(f"container {name}", "failing", detail, fix=f"podman restart {name}")
     if info.running:
         return Probe(f"container {name}", "ok", "running", info.started_at)
     return Probe(f"container {name}", "failing", _state(info), fix=f"podman logs {name}; skupper init")
+
+
+def _missing_ports(info: ContainerInfo, uid: int) -> list[int]:
+    """Published ports nobody listens on. Rootless only: with root, ports may be forwarded without a listener."""
+    if uid == 0 or not info.ports:
+        return []
+    from skupper_podman.supervisor.processes import listening_ports
+
+    return sorted({port.host_port for port in info.ports} - set(listening_ports()))
 
 
 def _state(info: ContainerInfo) -> str:
@@ -115,9 +117,8 @@ def _state(info: ContainerInfo) -> str:
 
 
 def _management_probe(answers: RouterAnswers) -> Probe:
-    problem = answers.problem("connection")
-    if problem:
-        return Probe("router management", "failing", problem, fix=f"podman logs --tail 20 {names.ROUTER}")
+    if answers.problem:
+        return Probe("router management", "failing", answers.problem, fix=f"podman logs --tail 20 {names.ROUTER}")
     return Probe("router management", "ok", "answers")
 
 
@@ -150,21 +151,25 @@ def _service_probe(status: ServiceStatus) -> Probe:
 def unit_probe(context: Context) -> list[Probe]:
     """Whether systemd, or where there is none a background process, supervises the site."""
     from skupper_podman.platform.podman.supervise import background_supervisor
+    from skupper_podman.supervisor.core import says_well
     from skupper_podman.systemd import Systemd
 
     systemd = Systemd(context.paths, context.env, context.user)
     reason = systemd.unavailable()
     name = f"unit {context.paths.unit_file.name}"
     if reason:
-        pid = background_supervisor(context).running()
-        detail = f"process {pid}" if pid else f"it does not run ({reason})"
-        return [Probe("supervisor", "ok" if pid else "failing", detail, fix="" if pid else "skupper init")]
+        background = background_supervisor(context)
+        pid = background.running()
+        if not pid:
+            return [Probe("supervisor", "failing", f"it does not run ({reason})", fix="skupper init")]
+        said = background.status()
+        return [Probe("supervisor", "ok" if says_well(said) else "failing", f"process {pid}: {said or 'it looks'}")]
     try:
         state = systemd.state()
     except SkupperError as error:
         return [Probe(name, "unknown", error.message, fix=systemd.status_command())]
-    if state.active == "active":
-        return [Probe(name, "ok", state.status or state.active, state.since)]
+    if state.active == "active" and says_well(state.status):
+        return [Probe(name, "ok", state.status, state.since)]
     detail = state.status or (state.active if state.loaded else "it does not exist")
     return [Probe(name, "failing", detail, state.since, systemd.status_command() if state.loaded else "skupper init")]
 
@@ -191,7 +196,7 @@ def _link_status(site: Observation, secret: LinkSecret, answers: RouterAnswers) 
         return LinkStatus(link, "not connected", f"Failed to redeem claim: {reason}" if reason else "not redeemed")
     rows = answers.rows("connection")
     if rows is None:
-        return LinkStatus(link, "unknown", answers.problem("connection"))
+        return LinkStatus(link, "unknown", answers.problem)
     for row in rows:
         if row.get("role") in ("inter-router", "edge") and row.get("host") == f"{host}:{port}" and _established(row):
             peer = str(row.get("container") or "")
