@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 API_TIMEOUT = 15.0
 
 
-def build(paths: Paths, env: Mapping[str, str]) -> Loop:
-    """The loop for the site of this user; the Podman endpoint is the one its commands use.
+def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | None = None) -> Loop:
+    """The loop for the site of this user; the Podman endpoint is the one its commands use. ``told`` gets its status.
 
     Raises:
         SkupperError: ``podman.yaml`` is unusable.
@@ -41,7 +41,7 @@ def build(paths: Paths, env: Mapping[str, str]) -> Loop:
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
-    return Loop(observer, medic, Notifier(env), paths.lock_files, _log)
+    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log)
 
 
 def _log(text: str) -> None:
@@ -55,10 +55,12 @@ def main(arguments: list[str]) -> int:
         if ARGUMENT not in arguments:
             return build(paths, os.environ).run()
 
-        def supervise(each_round: Callable[[], bool]) -> int:
-            return build(paths, os.environ).run(each_round, leave_running=True)
+        background = Background(paths, os.environ, sys.executable)
 
-        return Background(paths, os.environ, sys.executable).serve(supervise)
+        def supervise(each_round: Callable[[], bool]) -> int:
+            return build(paths, os.environ, background.tell).run(each_round, leave_running=True)
+
+        return background.serve(supervise)
     except SkupperError as error:
         _log(f"Error: {error.message}" + (f"\nHint: {error.hint}" if error.hint else ""))
         return error.exit_code

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from skupper_podman.errors import PlatformError
+from skupper_podman.files import write_atomic
 from skupper_podman.paths import Paths
 
 ARGUMENT = "--background"
@@ -87,6 +88,7 @@ class Background:
         directory = paths.runtime_dir if os.access(paths.runtime_dir, os.W_OK) else paths.data_home
         self._lead = Seat(directory / "skupper-podman.lead")
         self._standby = Seat(directory / "skupper-podman.standby")
+        self._status = directory / "skupper-podman.status"
         self._env = env
         self._python = python
         self.log = directory / "skupper-podman.log"
@@ -95,6 +97,18 @@ class Background:
     def running(self) -> int:
         """The process that leads; 0 if none does."""
         return max(self._lead.holder(), 0)
+
+    def tell(self, status: str) -> None:
+        """Let others know how the site is; for the process that leads."""
+        with contextlib.suppress(PlatformError):
+            write_atomic(self._status, status.encode(), 0o600)
+
+    def status(self) -> str:
+        """What the process that leads says of the site; empty if it has not said anything."""
+        try:
+            return self._status.read_text(errors="replace")
+        except OSError:
+            return ""
 
     def start(self) -> int:
         """Start it if it does not run; returns the process that leads.
@@ -127,7 +141,7 @@ class Background:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
             time.sleep(0.1)
-        for place in (self._lead.path, self._standby.path, self.log):
+        for place in (self._lead.path, self._standby.path, self._status, self.log):
             place.unlink(missing_ok=True)
 
     def serve(self, supervise: Callable[[Callable[[], bool]], int]) -> int:
@@ -144,6 +158,7 @@ class Background:
             self._standby.leave()
             if not self._lead.kept():
                 return 0
+        self.tell("looking for the site")
         try:
             return supervise(self._see_to_standby)
         finally:

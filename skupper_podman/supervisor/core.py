@@ -13,8 +13,8 @@ from typing import Literal
 
 GRACE = 1.0
 """Seconds in which Podman's restart policy may do it by itself."""
-PORT_GRACE = 3.0
-"""Seconds a container that runs has for its published ports to appear."""
+PORT_GRACE = 1.0
+"""Seconds a container that runs has for its published ports to appear; Podman opens them before it starts it."""
 FIRST_DELAY = 2.0
 LAST_DELAY = 30.0
 CALM = 60.0
@@ -285,6 +285,13 @@ def _describe(name: str, patient: _Patient, now: float) -> str:
     error = f" ({patient.error})" if patient.error else ""
     wait = patient.not_before - now
     return f"{text}{error}, next try in {wait:.0f} s" if patient.attempts and wait > 0.5 else f"{text}{error}"
+
+
+def says_well(status: str) -> bool:
+    """True if that is what :meth:`Supervisor.status` says of a site that is well, or was mended."""
+    count, *notes = status.split("; ")
+    harmless = ("a skupper command is changing the site", "times in a minute")
+    return count.endswith(" containers run") and " of " not in count and all(note.endswith(harmless) for note in notes)
 
 
 def rank(labels: Mapping[str, str]) -> int:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 
 class Notifier:
     """The way to the service manager."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], told: Callable[[str], None] | None = None) -> None:
+        """``told`` gets every new status as well."""
         self._address = env.get("NOTIFY_SOCKET", "")
         watchdog = env.get("WATCHDOG_USEC", "")
         self.watchdog = int(watchdog) / 1_000_000 if watchdog.isdigit() else 0.0
         """Seconds within which the manager wants to hear of us; 0 for never."""
         self._status = ""
+        self._told = told
 
     @property
     def enabled(self) -> bool:
@@ -33,6 +35,8 @@ class Notifier:
         """What ``systemctl status`` shows; sent only when it changes."""
         if text != self._status:
             self._status = text
+            if self._told:
+                self._told(text)
             self._send("STATUS=" + text.replace("\n", " "))
 
     def alive(self) -> None:

@@ -27,14 +27,23 @@ class Report:
 
 
 def sentence(report: Report) -> str:
-    """The report in one line (and the console lines), for a site that is well."""
+    """The report in one line (and console lines, and advice), for a site that is well."""
     site = report.site
     where = report.where or f'"{site.user}"'
     plain = where.rpartition(" ")[2].strip('"')
     name = f' with site name "{site.name}"' if site.name and site.name != plain else ""
     policies = " (with policies)" if report.policy == "enabled" else ""
     text = f"Skupper is enabled for {where}{name}{policies}.{_connected(report.connections)}{_exposed(site.services)}\n"
-    return text + _console(report)
+    return text + _console(report) + _advice(site)
+
+
+def _advice(site: SiteStatus) -> str:
+    """What a user may want to know although all is well here: a service nobody in the network answers for."""
+    lines = []
+    for probe in site.probes:
+        if probe.health == "ok" and probe.fix:
+            lines += [f"note: {probe.name}: {probe.detail}\n", f"      next: {probe.fix}\n"]
+    return "".join(lines)
 
 
 def _connected(connections: Connections | None) -> str:
