@@ -132,15 +132,20 @@ class _Producer:
         self._watch = self._router.watch(key, self._reachable, from_conn=conn.identity)
 
     def _route(self, _delivery: InDelivery, start: Start) -> Sink | Outcome:
-        found = self._router.switch.from_link(self.link, start, self._address, self._key)
-        if isinstance(found, Outcome) and self._conn.is_client:
-            lib.pn_link_drain(self.link.pointer, 0)
-        return found
+        return self._router.switch.from_link(self.link, start, self._address, self._key)
 
     def _reachable(self, reachable: bool) -> None:
-        if reachable and not self._granted and self.link.pointer is not None:
+        pointer = self.link.pointer
+        if reachable == self._granted or pointer is None:
+            return
+        if reachable:
             self._granted = True
             self.link.grant(self._conn.settings.capacity)
+        elif self._conn.is_client:
+            # An edge router keeps its credit: it hears of the loss by tracking.
+            self._granted = False
+            lib.pn_link_drain(pointer, 0)
+            self._conn.touch()
 
     def _closed(self) -> None:
         if self._watch is None:

@@ -31,6 +31,8 @@ from skupper_podman.routerd.loop import EPOLLIN, EPOLLOUT, READABLE, Descriptor,
 
 #: Octets that wait in proton for the peer's window before sources are told to pause.
 SESSION_BACKLOG: Final = 4 * 1024 * 1024
+#: Seconds for the close handshake.
+_LINGER: Final = 1.0
 #: Octets written to one socket per turn at most.
 _TURN_WRITE: Final = 4 * WRITE_SIZE
 
@@ -95,6 +97,7 @@ class Engine:
         self._waiters: dict[Waiter, None] = {}
         self._staged = b""
         self._dirty = False
+        self._ending = False
         self._handlers: dict[int, Callable[[Pointer], None]] = {
             lib.PN_CONNECTION_REMOTE_OPEN: self._remote_open,
             lib.PN_CONNECTION_REMOTE_CLOSE: self._remote_close,
@@ -281,15 +284,17 @@ class Engine:
         """Let proton send its keep-alive frames and notice a silent peer; called about once a second."""
         if self.closed:
             return
-        lib.pn_transport_tick(self.transport, now_ms)
+        due = lib.pn_transport_tick(self.transport, now_ms)
         self.process()
         self.touch()
+        if now_ms < due < now_ms + 1000:
+            self.loop.call_later((due - now_ms) / 1000, lambda: self.tick(due))
 
     def close(self) -> None:
         """Close the AMQP connection in an orderly manner; the socket follows."""
         if not self.closed:
             lib.pn_connection_close(self.connection)
-            self.touch()
+            self._end_soon("closed")
 
     def lose(self, reason: str) -> None:
         """The connection is over: tell everybody, close the socket, free proton's memory after this turn."""
@@ -329,11 +334,18 @@ class Engine:
     def _remote_close(self, _event: Pointer) -> None:
         self.condition = self.condition or get_condition(lib.pn_connection_remote_condition(self.connection))
         lib.pn_connection_close(self.connection)
+        self._end_soon("closed by peer")
+
+    def _end_soon(self, reason: str) -> None:
+        """Send what is left, but do not wait long for a peer that takes nothing any more."""
         self.touch()
+        if not self._ending:
+            self._ending = True
+            self.loop.call_later(_LINGER, lambda: self.lose(reason))
 
     def _transport_error(self, _event: Pointer) -> None:
         self.condition = self.condition or get_condition(lib.pn_transport_condition(self.transport))
-        self.touch()
+        self._end_soon("transport error")
 
 
 def transport(settings: Any) -> Pointer:

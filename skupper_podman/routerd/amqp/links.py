@@ -127,7 +127,8 @@ class InLink(Link):
         """Give the peer its window of deliveries."""
         self.capacity = capacity
         self._batch = max(1, capacity // 8)
-        lib.pn_link_flow(self.pointer, capacity)
+        self._owed = 0
+        lib.pn_link_flow(self.pointer, capacity - max(0, min(capacity, lib.pn_link_credit(self.pointer))))
         self.conn.touch()
 
     def on_delivery(self, delivery: Pointer) -> None:

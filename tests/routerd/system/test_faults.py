@@ -10,6 +10,8 @@ import threading
 import time
 
 import pytest
+from proton import Message
+from proton.utils import BlockingConnection
 
 from tests.routerd.system.conftest import Chain
 from tests.routerd.system.lab import (
@@ -68,6 +70,46 @@ def test_frozen_neighbour_is_dropped_in_time(lab: Lab) -> None:
     finally:
         b.process.send_signal(signal.SIGCONT)
     wait_for(lambda: a.query("router.node")[0]["linkState"] == ["B"], "A knows B again", 10)
+
+
+def test_frozen_neighbour_is_dropped_although_its_socket_is_full(lab: Lab) -> None:
+    server = lab.server()
+    link, front = free_port(), free_port()
+    quick = {"idleTimeoutSeconds": 2}
+    side, other = listener("inter-router", link), connector("inter-router", link)
+    a = lab.router("A", "interior", (side[0], side[1] | quick), tcp_listener(front))
+    b = lab.router("B", "interior", (other[0], other[1] | quick), tcp_connector(server.port))
+    wait_for(lambda: echoes(front), "service")
+    assert b.process is not None
+    b.process.send_signal(signal.SIGSTOP)
+    sock = connect(front)
+    sock.settimeout(10)
+    with pytest.raises(ConnectionError):
+        while True:
+            sock.sendall(bytes(1 << 20))
+    sock.close()
+    assert not [conn for conn in a.query("connection") if conn["container"] == "B"]
+    b.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: echoes(front), "service again", 10)
+
+
+def test_client_gets_credit_again_when_its_address_is_served_again(lab: Lab) -> None:
+    router = lab.router("A", "interior")
+    wait_for(lambda: router.query("router"), "router answers")
+    here = BlockingConnection(f"127.0.0.1:{router.port}", timeout=5)
+    there = BlockingConnection(f"127.0.0.1:{router.port}", timeout=5)
+    sender = here.create_sender("queue")
+    for number in range(3):
+        receiver = there.create_receiver("queue", credit=10)
+        sending = threading.Thread(target=sender.send, args=(Message(body=number),))
+        sending.start()
+        assert receiver.receive().body == number
+        receiver.accept()
+        receiver.close()
+        sending.join(5)
+        assert not sending.is_alive()
+    here.close()
+    there.close()
 
 
 def test_edge_moves_to_another_interior(lab: Lab) -> None:
