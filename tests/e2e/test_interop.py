@@ -1,9 +1,10 @@
 """Whole sites beside their peers of 1.9: its command line, and the real router from its image.
 
 Each test needs a peer that an environment variable names, and says so when it is skipped:
-``SKUPPER_TEST_SKUPPER_GO`` is the path of the command line of 1.9.6, ``SKUPPER_TEST_ROUTER_IMAGE_TAR`` an archive with
-images that bear upstream's names (the router's at least; all of a site's for a site that the Go command line makes).
-Networks of single routers are in ``tests/routerd/system/test_interop.py``.
+``SKUPPER_TEST_SKUPPER_GO`` is the path of the command line of 1.9.6, ``SKUPPER_TEST_ROUTER_IMAGE_TAR`` one or more
+archives (separated by colons) with images that bear upstream's names: the router's at least, all of a site's for a site
+that the Go command line makes. ``SKUPPER_TEST_SKROUTERD`` is the real router's program; what single connections do
+between the two kinds of router is in ``tests/routerd/system/test_interop.py``.
 """
 
 import json
@@ -18,6 +19,7 @@ import pytest
 
 from tests.e2e.conftest import PAGE, PROGRAMS, Sites, make_sites, wait_until
 from tests.lab import Completed, Host, Lab
+from tests.routerd.system import lab as processes
 
 GO = os.environ.get("SKUPPER_TEST_SKUPPER_GO", "")
 IMAGES = os.environ.get("SKUPPER_TEST_ROUTER_IMAGE_TAR", "")
@@ -26,6 +28,9 @@ CONTROLLER_IMAGE = "quay.io/skupper/controller-podman:1.9.6"
 BULK = 200 << 20
 
 needs_go = pytest.mark.skipif(not GO, reason="SKUPPER_TEST_SKUPPER_GO names no command line of 1.9")
+needs_skrouterd = pytest.mark.skipif(
+    not os.environ.get("SKUPPER_TEST_SKROUTERD"), reason="SKUPPER_TEST_SKROUTERD names no skrouterd"
+)
 needs_images = pytest.mark.skipif(not IMAGES, reason="SKUPPER_TEST_ROUTER_IMAGE_TAR names no archive of images")
 
 
@@ -314,3 +319,38 @@ def test_site_of_go_is_read_adopted_and_deleted(made_by_go: Host) -> None:
     host.skupper("delete")
     assert host.labelled() == []
     assert "not enabled" in go(host, "status").stdout
+
+
+# -- longer networks of processes
+
+
+@needs_skrouterd
+@pytest.mark.parametrize("front", ["P", "S"])
+@pytest.mark.parametrize("chain", ["SPS", "PSP", "PSPS", "SPPS", "PSSP"])
+def test_chain_of_either_kind(tmp_path: Path, chain: str, front: str) -> None:
+    """Interiors in a row (P: ours, S: skrouterd) with an edge of each kind at the ends."""
+    back = "S" if front == "P" else "P"
+    ports = [processes.free_port() for _ in chain]  # each but the last takes the link of the next one
+    edges = {0: processes.free_port(), len(chain) - 1: processes.free_port()}
+    entry = processes.free_port()
+    with processes.running(tmp_path) as network:
+        server = network.server()
+        routers = []
+        for index, kind in enumerate(chain):
+            entities = [processes.listener("inter-router", ports[index])]
+            if index:
+                entities.append(processes.connector("inter-router", ports[index - 1]))
+            if index in edges:
+                entities.append(processes.listener("edge", edges[index]))
+            routers.append(network.router(f"{kind}{index}", "interior", *entities))
+        near, far = edges.values()
+        network.router(f"{front}front", "edge", processes.connector("edge", near), processes.tcp_listener(entry))
+        network.router(f"{back}back", "edge", processes.connector("edge", far), processes.tcp_connector(server.port))
+        processes.wait_for(lambda: processes.echoes(entry), "the service", 40)
+        data = os.urandom(200_000)
+        assert processes.exchange(entry, data) == data
+        for index, router in enumerate(routers):
+            costs = {row["id"]: int(row.get("cost") or 0) for row in router.query("router.node")}
+            assert costs == {
+                f"{kind}{other}": abs(index - other) for other, kind in enumerate(chain) if other != index
+            } | {router.name: 0}
