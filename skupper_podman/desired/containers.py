@@ -23,7 +23,8 @@ class Runtime:
     """What the containers run on.
 
     ``kind`` says whether the router is an upstream image or the embedded one. ``host_image`` is the image made of the
-    host, ``host_mounts`` what it needs of the host, ``python`` the interpreter as seen in such a container.
+    host, ``host_mounts`` what it needs of the host, ``python`` the interpreter as seen in such a container;
+    ``host_name`` is what the site reports as the name of its host.
     """
 
     kind: Literal["image", "embedded"]
@@ -31,6 +32,7 @@ class Runtime:
     host_image: str
     host_mounts: tuple[Mount, ...]
     python: str
+    host_name: str = ""
 
     @property
     def router_mounts(self) -> tuple[Mount, ...]:
@@ -78,6 +80,7 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
             "SKUPPER_PLATFORM": "podman",
             "FLOW_USERS": names.CONSOLE_USERS_PATH,
             "METRICS_USERS": names.CONSOLE_USERS_PATH,
+            **({"SKUPPER_HOST_NAME": runtime.host_name} if runtime.host_name else {}),
         },
         labels=_component(spec, names.CONTROLLER),
         network=spec.network,

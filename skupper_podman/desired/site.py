@@ -9,15 +9,15 @@ Format: ``pkg/domain/podman/site.go`` and ``pkg/domain/site.go`` of Skupper 1.9.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from skupper_podman import SKUPPER_VERSION
 from skupper_podman.desired import names
 from skupper_podman.desired.containers import Runtime, controller_container, router_container, service_container
 from skupper_podman.desired.gojson import compact
+from skupper_podman.desired.records import SERVICE_FILE, dump_placement, dump_spec
 from skupper_podman.desired.resources import (
     APPLICATION,
     Authority,
@@ -30,7 +30,7 @@ from skupper_podman.desired.resources import (
 from skupper_podman.desired.services import ServicesDocument
 from skupper_podman.desired.tokens import LinkSecret, metadata_label
 from skupper_podman.model.service import Service
-from skupper_podman.model.site import LogLevel, SiteSpec
+from skupper_podman.model.site import SiteSpec
 from skupper_podman.router.config import RouterConfig, SiteMetadata
 from skupper_podman.router.documents import (
     ServiceRouter,
@@ -57,9 +57,6 @@ CONNECT_JSON: Final = b"""
 }
 """
 """How clients on the site's network reach the router; byte for byte what 1.9 writes."""
-
-SERVICE_FILE: Final = "skupper-podman-service.json"
-"""Beside a service's router configuration, what 1.9 keeps only in its container; 1.9 ignores the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,59 +276,3 @@ def services_file(state: SiteState) -> VolumeFile:
 def _defined(service: Service) -> Service:
     """The part of a service that its file keeps."""
     return replace(service, container_name="", host_ports=type(service.host_ports)())
-
-
-def dump_placement(service: Service) -> bytes:
-    """Where a service's container is and what it publishes, as JSON."""
-    ports = [list(pair) for pair in service.host_ports.ports]
-    return compact({"container": service.container, "hostIp": service.host_ports.ip, "hostPorts": ports}).encode()
-
-
-def dump_spec(spec: SiteSpec) -> bytes:
-    """What was asked of init, as JSON, so that a broken site can be repaired to what it was."""
-    document: dict[str, Any] = {
-        "version": 1,
-        "name": spec.name,
-        "id": spec.site_id,
-        "routerMode": spec.router_mode,
-        "ingress": spec.ingress,
-        "ingressHosts": list(spec.ingress_hosts),
-        "bindIps": list(spec.bind_ips),
-        "interRouterPort": spec.inter_router_port,
-        "edgePort": spec.edge_port,
-        "network": spec.network,
-        "ipv6": spec.ipv6,
-        "routerLogging": [[level.module, level.level] for level in spec.router_logging],
-        "router": spec.router,
-        "labels": dict(sorted(spec.labels.items())),
-    }
-    return (json.dumps(document, indent=2) + "\n").encode()
-
-
-def parse_spec(content: bytes) -> SiteSpec | None:
-    """What :func:`dump_spec` wrote, or None where it cannot be used."""
-    try:
-        value = json.loads(content)
-        if value["version"] != 1:
-            return None
-        return SiteSpec(
-            name=str(value["name"]),
-            site_id=str(value["id"]),
-            router_mode="edge" if value["routerMode"] == "edge" else "interior",
-            ingress="none" if value["ingress"] == "none" else "external",
-            ingress_hosts=_texts(value["ingressHosts"]),
-            bind_ips=_texts(value["bindIps"]),
-            inter_router_port=int(value["interRouterPort"]),
-            edge_port=int(value["edgePort"]),
-            network=str(value["network"]),
-            ipv6=value["ipv6"] is True,
-            router_logging=tuple(LogLevel(str(module), str(level)) for module, level in value["routerLogging"]),
-            router=value["router"] if value["router"] in ("image", "embedded") else "auto",
-            labels={str(key): str(item) for key, item in value["labels"].items()},
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-
-
-def _texts(values: Iterable[object]) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)

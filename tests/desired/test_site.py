@@ -8,6 +8,7 @@ from typing import Any
 
 from skupper_podman.desired import names
 from skupper_podman.desired.containers import controller_container, router_container, service_container
+from skupper_podman.desired.records import dump_placement, dump_spec, parse_spec, placed
 from skupper_podman.desired.resources import (
     Authority,
     Container,
@@ -22,13 +23,11 @@ from skupper_podman.desired.resources import (
 from skupper_podman.desired.services import parse_resolver
 from skupper_podman.desired.site import (
     SiteState,
-    dump_spec,
-    parse_spec,
     service_router_config,
     site_resources,
     site_router_config,
 )
-from skupper_podman.model.service import Service, Target
+from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.router.config import Entity, RouterConfig
 from tests.desired.examples import BACKEND, IMAGE, LINK, PUBLISHED, RUNTIME, SITE_ID, SPEC, STATE, TLS
@@ -347,6 +346,14 @@ def test_site_file_round_trip() -> None:
 def test_damaged_site_file_is_none() -> None:
     for content in (b"", b"null", b"[]", b"{}", b'{"version": 2}', b"\xff", dump_spec(SPEC)[:-20]):
         assert parse_spec(content) is None
+
+
+def test_placement_round_trip() -> None:
+    for service in (PUBLISHED, BACKEND):
+        bare = replace(service, container_name="", host_ports=HostPorts())
+        assert placed(bare, dump_placement(service)) == service
+    for content in (b"", b"{}", b"[1]", b'{"container": "x", "hostIp": "", "hostPorts": [1]}'):
+        assert placed(BACKEND, content) == BACKEND
 
 
 def test_names_of_volumes() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from skupper_podman import certs
@@ -17,7 +18,14 @@ from skupper_podman.desired.containers import Runtime, ingress_ports
 from skupper_podman.desired.diff import Change, diff
 from skupper_podman.desired.resources import Container
 from skupper_podman.desired.site import SiteState, site_resources
-from skupper_podman.errors import ConflictError, InvalidError, PreflightError, SkupperError, UsageError
+from skupper_podman.errors import (
+    ConflictError,
+    InvalidError,
+    PlatformError,
+    PreflightError,
+    SkupperError,
+    UsageError,
+)
 from skupper_podman.files import read_bytes
 from skupper_podman.model.site import SiteSpec, check_site_name
 from skupper_podman.plan import Plan, Step
@@ -39,7 +47,7 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     if request.endpoint:
         context.endpoint = request.endpoint
     _check_request(request.spec)
-    context.lock()
+    _lock(context, request)
     podman = preflight.look(context.api)
     if isinstance(podman, SkupperError):
         raise _blocked(context, _completed(request.spec, context.user), podman)
@@ -52,14 +60,26 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     existed = site.spec is not None
     if site.spec is not None:
         check_same(request.spec, site.spec)
-    spec = site.spec or _completed(request.spec, context.user)
-    choice = _chosen_image(context, request, spec, site)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # Registries and name servers that are out of reach take seconds each: they are asked at the same time.
+        choosing = pool.submit(_chosen_image, context, request, site)
+        spec = site.spec or _completed(request.spec, context.user)
+        choice = choosing.result()
     spec = replace(spec, router=choice.kind)
     state = SiteState(spec, _runtime(choice), site.links, site.services, site.configs, site.document)
     changes = diff((), site_resources(state), site.present)
     if changes:
         _check_host(context, spec, podman, choice.kind == "embedded")
     return _plan(context, request, site, _Wanted(spec, choice, changes, existed, keys))
+
+
+def _lock(context: Context, request: SiteRequest) -> None:
+    """Take the lock; where it cannot be made, say everything that is in the way."""
+    try:
+        context.lock()
+    except PlatformError:
+        _check_host(context, _completed(request.spec, context.user), preflight.look(context.api), host_image=True)
+        raise
 
 
 _KEYS = 7
@@ -185,9 +205,9 @@ def _check_host(
         raise PreflightError(blockers)
 
 
-def _chosen_image(context: Context, request: SiteRequest, spec: SiteSpec, site: Observation) -> RouterImage:
+def _chosen_image(context: Context, request: SiteRequest, site: Observation) -> RouterImage:
     """Decide what the router runs on. A pull happens here, because only its outcome decides; nothing else changes."""
-    kind = spec.router
+    kind = site.spec.router if site.spec else request.spec.router
     if kind == "embedded":
         reason = "the site has it" if site.spec else "it was asked for"
         return RouterImage("embedded", hostimage.host_image().name, f"the embedded router, since {reason}")
@@ -204,7 +224,7 @@ def _runtime(choice: RouterImage) -> Runtime:
     host = hostimage.host_image().name
     image = host if choice.kind == "embedded" else choice.image
     python = hostimage.python_command("")[0]
-    return Runtime(choice.kind, image, host, hostimage.host_mounts(), python)
+    return Runtime(choice.kind, image, host, hostimage.host_mounts(), python, socket.gethostname())
 
 
 def _endpoint_steps(context: Context) -> list[Step]:

@@ -7,15 +7,14 @@ are read as well as our own.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import ContainerState, Present
+from skupper_podman.desired.records import SERVICE_FILE, parse_spec, placed
 from skupper_podman.desired.resources import (
     APPLICATION,
     Authority,
@@ -27,7 +26,7 @@ from skupper_podman.desired.resources import (
     VolumeFile,
 )
 from skupper_podman.desired.services import ServicesDocument
-from skupper_podman.desired.site import SERVICE_FILE, parse_spec, site_credentials
+from skupper_podman.desired.site import site_credentials
 from skupper_podman.desired.tokens import LinkSecret, parse_link
 from skupper_podman.errors import InvalidError
 from skupper_podman.model.service import HostPorts, Service
@@ -200,8 +199,6 @@ class _Reader:
         self.configs: dict[str, RouterConfig] = {}
         self.document = ServicesDocument()
         self.damage: list[str] = []
-        self._placements: dict[str, HostPorts] = {}
-        self._names: dict[str, str] = {}
 
     def read(self, more: Iterable[str]) -> None:
         for name in (names.INTERNAL, names.SERVICES, names.ROUTER_CERTS, *more, *self._link_volumes()):
@@ -211,8 +208,6 @@ class _Reader:
         for (volume, path), file in self.files.items():
             if volume == names.INTERNAL and path.rpartition("/")[2] == names.ROUTER_CONFIG_FILE:
                 self._read_config(path, file)
-            elif volume == names.INTERNAL and path.rpartition("/")[2] == SERVICE_FILE:
-                self._read_placement(path, file)
         services = self.files.get((names.SERVICES, names.SERVICES_FILE))
         if services is not None:
             try:
@@ -230,14 +225,6 @@ class _Reader:
             self.configs[path.rpartition("/")[0]] = RouterConfig.parse(file.content.decode())
         except (RouterConfigError, UnicodeDecodeError) as error:
             self.damage.append(f"{names.INTERNAL}:{path}: {error}")
-
-    def _read_placement(self, path: str, file: VolumeFile) -> None:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            value = json.loads(file.content)
-            address = path.rpartition("/")[0]
-            ports = tuple((int(port), int(host)) for port, host in value["hostPorts"])
-            self._placements[address] = HostPorts(str(value["hostIp"]), ports)
-            self._names[address] = str(value["container"])
 
     def links(self) -> tuple[LinkSecret, ...]:
         found = []
@@ -258,9 +245,8 @@ class _Reader:
             ip = container.ports[0].host_ip if container.ports else ""
             name = container.name if container.name != service.address else ""
             return replace(service, container_name=name, host_ports=HostPorts(ip, ports))
-        name = self._names.get(service.address, "")
-        host_ports = self._placements.get(service.address, HostPorts())
-        return replace(service, container_name="" if name == service.address else name, host_ports=host_ports)
+        kept = self.files.get((names.INTERNAL, f"{service.address}/{SERVICE_FILE}"))
+        return placed(service, kept.content) if kept else service
 
     def spec(self) -> SiteSpec | None:
         """What the site is: as our file says, else read back from its resources as 1.9 does."""

@@ -26,8 +26,8 @@ from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.platform.podman.observe import Observation
 
-STALE = 30.0
-"""Seconds after which a network status that nobody has rewritten while links exist is called old."""
+STALE = 75.0
+"""Seconds without a sign of the controller in its file; it renews the file's time every 30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,10 @@ def _network_status_probe(context: Context, site: Observation) -> Probe:
     assert site.spec is not None
     if status.site(site.spec.site_id) is None:
         return Probe(name, "failing", "this site is not in it", since, f"podman logs --tail 20 {names.CONTROLLER}")
+    age = (context.now() - written).total_seconds()
+    if age > STALE:
+        detail = f"the controller has not renewed it for {age:.0f} s"
+        return Probe(name, "failing", detail, since, f"podman restart {names.CONTROLLER}")
     return Probe(name, "ok", f"{len(status.sites)} site(s)", since)
 
 

@@ -1,0 +1,86 @@
+"""Two small files of our own beside those of 1.9, which keep what 1.9 keeps only in containers.
+
+With them a site whose containers are gone can be repaired to what it was. 1.9 ignores them. What always holds: a file
+that is damaged or of another version is as good as none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from skupper_podman.desired.gojson import compact
+from skupper_podman.model.service import HostPorts, Service
+from skupper_podman.model.site import LogLevel, SiteSpec
+
+SERVICE_FILE: Final = "skupper-podman-service.json"
+"""Beside a service's router configuration: its container's name, and the ports published on the host."""
+
+
+def dump_placement(service: Service) -> bytes:
+    """Where a service's container is and what it publishes, as JSON."""
+    ports = [list(pair) for pair in service.host_ports.ports]
+    return compact({"container": service.container, "hostIp": service.host_ports.ip, "hostPorts": ports}).encode()
+
+
+def placed(service: Service, content: bytes) -> Service:
+    """The service with what :func:`dump_placement` wrote; unchanged where that cannot be used."""
+    try:
+        value = json.loads(content)
+        ports = tuple((int(port), int(host)) for port, host in value["hostPorts"])
+        name, ip = str(value["container"]), str(value["hostIp"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return service
+    return replace(service, container_name="" if name == service.address else name, host_ports=HostPorts(ip, ports))
+
+
+def dump_spec(spec: SiteSpec) -> bytes:
+    """What was asked of init, as JSON, so that a broken site can be repaired to what it was."""
+    document: dict[str, Any] = {
+        "version": 1,
+        "name": spec.name,
+        "id": spec.site_id,
+        "routerMode": spec.router_mode,
+        "ingress": spec.ingress,
+        "ingressHosts": list(spec.ingress_hosts),
+        "bindIps": list(spec.bind_ips),
+        "interRouterPort": spec.inter_router_port,
+        "edgePort": spec.edge_port,
+        "network": spec.network,
+        "ipv6": spec.ipv6,
+        "routerLogging": [[level.module, level.level] for level in spec.router_logging],
+        "router": spec.router,
+        "labels": dict(sorted(spec.labels.items())),
+    }
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def parse_spec(content: bytes) -> SiteSpec | None:
+    """What :func:`dump_spec` wrote, or None where it cannot be used."""
+    try:
+        value = json.loads(content)
+        if value["version"] != 1:
+            return None
+        return SiteSpec(
+            name=str(value["name"]),
+            site_id=str(value["id"]),
+            router_mode="edge" if value["routerMode"] == "edge" else "interior",
+            ingress="none" if value["ingress"] == "none" else "external",
+            ingress_hosts=_texts(value["ingressHosts"]),
+            bind_ips=_texts(value["bindIps"]),
+            inter_router_port=int(value["interRouterPort"]),
+            edge_port=int(value["edgePort"]),
+            network=str(value["network"]),
+            ipv6=value["ipv6"] is True,
+            router_logging=tuple(LogLevel(str(module), str(level)) for module, level in value["routerLogging"]),
+            router=value["router"] if value["router"] in ("image", "embedded") else "auto",
+            labels={str(key): str(item) for key, item in value["labels"].items()},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
