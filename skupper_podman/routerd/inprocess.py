@@ -112,7 +112,9 @@ class ControlSink(HandlerSink):
 
     def _hand_over(self, message: Message, octets: bytes) -> None:
         router = self._subscription.router
-        router.handle_safely(lambda: router.control_message(self._conn, message, octets))
+        neighbours = router.neighbours
+        if neighbours is not None:
+            router.handle_safely(lambda: neighbours.message(self._conn, message, octets))
 
 
 class NoSource:

@@ -10,40 +10,35 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd import inprocess
 from skupper_podman.routerd.adaptors.tcp_heads import STREAM_FLAGS
-from skupper_podman.routerd.amqp import edge_up
 from skupper_podman.routerd.amqp.clients import ClientRole
 from skupper_podman.routerd.amqp.connection import AmqpConnection, Role
 from skupper_podman.routerd.amqp.edge_down import EdgeDownRole
 from skupper_podman.routerd.amqp.edge_up import EdgeUpRole
-from skupper_podman.routerd.amqp.interrouter import DataRole, Groups, InterRouterRole, neighbour_role
+from skupper_podman.routerd.amqp.interrouter import DataRole, Groups, InterRouterRole
 from skupper_podman.routerd.amqp.security import SslProfile, TlsError
 from skupper_podman.routerd.amqp.wire import discriminator
-from skupper_podman.routerd.core import actions
 from skupper_podman.routerd.core.address import CONTROL_KEYS, Mode, Namespace, Rule, Rules, Treatment
 from skupper_podman.routerd.core.edge import EdgePeers, EdgeProxies, MeshIdentity
-from skupper_podman.routerd.core.forwarding import Origin, route
 from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.core.table import AddressTable, Consumer
 from skupper_podman.routerd.core.timers import Timers
 from skupper_podman.routerd.counters import Totals
 from skupper_podman.routerd.dns import Resolver
-from skupper_podman.routerd.flowlog import log as flowlog
+from skupper_podman.routerd.effects import Effects
 from skupper_podman.routerd.log import Log
-from skupper_podman.routerd.loop import Loop, Timer
-from skupper_podman.routerd.message import HeadParser, Message, RouterAnnotations, compose, routing_message
+from skupper_podman.routerd.loop import Loop
+from skupper_podman.routerd.message import HeadParser, Message, RouterAnnotations, compose
+from skupper_podman.routerd.neighbours import Neighbours
+from skupper_podman.routerd.records import Records
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 from skupper_podman.routerd.switch import Switch
 
 Reached = Callable[[bool], None]
-
-#: Seconds for which changes are collected before other routers are told.
-_COMBINE = 0.05
 
 
 class Router:
@@ -77,15 +72,15 @@ class Router:
         self._connection_identities = 0
         self._watchers: dict[int, Reached] = {}
         self._next_watcher = 0
-        self._settling = False
+        self.effects = Effects(self)
         self._on_idle: Callable[[], None] | None = None
         self._tcp_flows = 0
-        self._early_tick: Timer | None = None
         self.node = self.namespace.node(self.id)
         passed = RouterAnnotations(ingress=self.node, trace=(self.node,))
         self.own_annotations = passed if mode is Mode.INTERIOR else RouterAnnotations()
         self.stream_annotations = self.outgoing_annotations(RouterAnnotations(flags=STREAM_FLAGS))
-        self._start_records()
+        self.records = Records(self.node, self.mode)
+        self.neighbours = Neighbours(self, self.routing) if self.routing is not None else None
         if self.routing is not None:
             for key in sorted(CONTROL_KEYS):
                 self._subscribe(key, lambda _message: None, Treatment.FLOOD if key[0] == "T" else None)
@@ -144,26 +139,26 @@ class Router:
     ) -> None:
         """Enter a local destination."""
         self.table.add_consumer(key, consumer, treatment, propagate)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def remove_consumer(self, key: str, consumer: Consumer) -> None:
         """Take a local destination out."""
         self.table.remove_consumer(key, consumer)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def add_producer(self, key: str, producer: object, conn: AmqpConnection | None = None) -> None:
         """Enter a local source."""
         self.table.add_producer(key, producer)
         if conn is not None and conn.is_edge:
             self.edge_peers.sender_up(conn.identity, key)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def remove_producer(self, key: str, producer: object, conn: AmqpConnection | None = None) -> None:
         """Take a local source out."""
         self.table.remove_producer(key, producer)
         if conn is not None and conn.is_edge:
             self.edge_peers.sender_down(conn.identity, key)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def watch(self, key: str, reached: Reached, from_conn: int | None = None) -> int:
         """Have `reached` called with the present state, from the loop, and on every change of it."""
@@ -172,17 +167,18 @@ class Router:
         self._watchers[number] = reached
         now = self.table.watch(key, number, from_conn)
         if now:
-            self.loop.call_soon(lambda: self._reached(number, True))
-        self.settle_soon()
+            self.loop.call_soon(lambda: self.reached(number, True))
+        self.effects.settle_soon()
         return number
 
     def unwatch(self, key: str, number: int) -> None:
         """End a watch."""
         self._watchers.pop(number, None)
         self.table.unwatch(key, number)
-        self.settle_soon()
+        self.effects.settle_soon()
 
-    def _reached(self, number: int, reachable: bool) -> None:
+    def reached(self, number: int, reachable: bool) -> None:
+        """Tell a watcher of a change."""
         callback = self._watchers.get(number)
         if callback is not None:
             callback(reachable)
@@ -200,177 +196,8 @@ class Router:
 
     def add_flow_producer(self, key: str) -> None:
         """The router itself sends flow records to an address."""
-        self.table.add_producer(key, self.flow_log, Treatment.MULTICAST)
-        self.settle_soon()
-
-    # -- effects of the core -------------------------------------------------------------------------
-
-    def settle_soon(self) -> None:
-        """Perform the core's actions once the present handler is done."""
-        if not self._settling:
-            self._settling = True
-            self.loop.call_soon(self._settle)
-
-    def _settle(self) -> None:
-        self._settling = False
-        while True:
-            done = self._perform_all(self.table.take_actions())
-            if self.routing is not None:
-                done += self._perform_all(self.routing.take_actions())
-            # Last: an edge router that hears of an address uses it at once, and its replies need what was announced.
-            done += self._perform_all(self.edge_proxies.take_actions())
-            done += self._perform_all(self.edge_peers.take_actions())
-            if not done:
-                return
-
-    def _perform_all(self, todo: Sequence[Any]) -> int:
-        for action in todo:
-            self.handle_safely(lambda action=action: self._perform(action))  # type: ignore[misc]
-        return len(todo)
-
-    def _announce_soon(self, key: str) -> None:
-        """Tell other routers of changed addresses: at once of edge routers, else after a moment, to combine changes."""
-        if self.routing is not None and key[0] == "H":
-            self.routing.tick(self.loop.now)
-        else:
-            self._tick_routing_soon()
-
-    def _tick_routing_soon(self) -> None:
-        """Do what would wait for the next second now: requests and announcements of routers that have just met."""
-        if self.routing is not None and self._early_tick is None:
-            self._early_tick = self.loop.call_later(_COMBINE, self._tick_routing)
-
-    def _tick_routing(self) -> None:
-        if self._early_tick is not None:
-            self._early_tick.cancel()
-            self._early_tick = None
-        if self.routing is not None:
-            self.routing.tick(self.loop.now)
-            self.settle_soon()
-
-    def _perform(self, action: Any) -> None:
-        routing, proxies = self.routing, self.edge_proxies
-        match action:
-            case actions.AnnounceUp(key, treatment, in_links, mesh):
-                if routing is not None:
-                    routing.address_up(key, treatment, in_links, mesh)
-                    self._announce_soon(key)
-                elif self.mode == "edge":
-                    proxies.consumers_up(key)
-            case actions.AnnounceChanged(key, treatment, in_links, mesh):
-                if routing is not None:
-                    routing.address_changed(key, treatment, in_links, mesh)
-            case actions.AnnounceDown(key):
-                if routing is not None:
-                    routing.address_down(key)
-                    self._announce_soon(key)
-                elif self.mode == "edge":
-                    proxies.consumers_down(key)
-            case actions.SourceUp(key):
-                if self.mode == "edge":
-                    proxies.sources_up(key)
-            case actions.SourceDown(key):
-                if self.mode == "edge":
-                    proxies.sources_down(key)
-            case actions.Reachable(_, watcher, reachable):
-                self._reached(watcher, reachable)
-            case actions.SendOnLink(conn, to, opcode, body, style):
-                self._send_control(conn, routing_message(self.own_annotations, to, opcode, body, style))
-            case actions.SendToRouter(router_id, to, opcode, body, style):
-                hop = routing.next_hop(router_id) if routing is not None else None
-                if hop is not None:
-                    self._send_control(hop, routing_message(self.own_annotations, to, opcode, body, style))
-            case actions.Flood(to, opcode, body, style):
-                octets = routing_message(self.own_annotations, to, opcode, body, style)
-                for hop in routing.neighbours().values() if routing is not None else ():
-                    self._send_control(hop, octets)
-            case actions.RemoteAddress(router_id, key, treatment, mesh, present):
-                self.table.set_remote(key, router_id, present, treatment, mesh)
-            case actions.RouterLost(router_id):
-                self.table.router_lost(router_id)
-            case actions.PathsChanged():
-                self._tick_routing_soon()
-                self._neighbours_changed()
-            case actions.Log(module, level, text):
-                self.log.write(module, level, text)
-            case _:
-                self._perform_edge(action)
-
-    def _perform_edge(self, action: Any) -> None:
-        if hasattr(action, "body"):
-            conn = self.connections.get(action.conn)
-            if conn is not None and isinstance(conn.role, EdgeDownRole):
-                conn.role.track(action.body)
-        else:
-            edge_up.perform(self, action)
-
-    # -- routing between interiors -------------------------------------------------------------------
-
-    def control_link_up(self, conn: AmqpConnection, cost: int) -> None:
-        """A neighbour's control links are attached."""
-        if self.routing is not None:
-            self.routing.control_link_up(conn.identity, cost, self.loop.now)
-            self.settle_soon()
-
-    def control_link_down(self, conn: AmqpConnection) -> None:
-        """A neighbour's control links are gone."""
-        if self.routing is not None:
-            self.routing.control_link_down(conn.identity, self.loop.now)
-            self.settle_soon()
-
-    def control_sink(self, conn: AmqpConnection) -> Sink:
-        """A sink for what comes over a control link."""
-        return inprocess.ControlSink(self, conn.identity)
-
-    def control_message(self, identity: int, message: Message, octets: bytes) -> None:
-        """Take a routing message: for us, for another router, or for all."""
-        routing = self.routing
-        annotations = message.annotations or RouterAnnotations()
-        to = annotations.to_override or message.to
-        if routing is None or not to:
-            return
-        key = self.namespace.key(to)
-        if key in CONTROL_KEYS:
-            opcode = message.application_properties.get("opcode")
-            if isinstance(opcode, str):
-                routing.receive(identity, str(opcode), message.body, self.loop.now)
-                if opcode in ("RA", "LSU"):
-                    self._tick_routing_soon()
-        if key[0] in "RT":
-            self._relay(identity, key, annotations, octets)
-        self.settle_soon()
-
-    def _relay(self, identity: int, key: str, annotations: RouterAnnotations, octets: bytes) -> None:
-        router_of = self.namespace.router_of
-        origin = Origin(
-            ingress=router_of(annotations.ingress) if annotations.ingress else None,
-            trace=tuple(router_of(node) for node in annotations.trace),
-            in_conn=identity,
-            from_router=True,
-            control=True,
-        )
-        decision = route(self.table, self.routing, key, origin)
-        for hop in decision.remotes:
-            if hop != identity:
-                self._send_control(hop, annotations.passed(self.node).encode() + octets)
-
-    def _send_control(self, identity: int, octets: bytes) -> None:
-        role = neighbour_role(self, identity)
-        if role is not None and role.control_out is not None:
-            role.control_out.send(octets)
-
-    def _neighbours_changed(self) -> None:
-        routing = self.routing
-        if routing is None:
-            return
-        present = routing.neighbours()
-        for router_id in [router_id for router_id in self._link_records if router_id not in present]:
-            self.end_record(self._link_records.pop(router_id))
-        for router_id, identity in present.items():
-            conn = self.connections.get(identity)
-            if router_id in self._link_records or conn is None:
-                continue
-            self._link_records[router_id] = self._start_link_record(conn, router_id, "interior")
+        self.table.add_producer(key, self.records, Treatment.MULTICAST)
+        self.effects.settle_soon()
 
     # -- edges ---------------------------------------------------------------------------------------
 
@@ -390,21 +217,19 @@ class Router:
     def edge_opened(self, conn: AmqpConnection) -> None:
         """A connection to an interior has opened."""
         self.edge_proxies.opened(conn.identity)
-        self._edge_records[conn.identity] = self._start_link_record(conn, conn.container, "edge")
-        self.settle_soon()
+        self.records.uplink_opened(conn)
+        self.effects.settle_soon()
 
     def edge_closed(self, conn: AmqpConnection) -> None:
         """A connection to an interior is gone."""
         self.edge_proxies.closed(conn.identity)
-        record = self._edge_records.pop(conn.identity, None)
-        if record is not None:
-            self.end_record(record)
-        self.settle_soon()
+        self.records.uplink_closed(conn)
+        self.effects.settle_soon()
 
     def tracked(self, identity: int, message: Message) -> None:
         """A tracking message has come."""
         self.edge_proxies.tracking(identity, message.body)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def edge_peer_opened(self, conn: AmqpConnection) -> None:
         """An edge router has connected."""
@@ -413,17 +238,17 @@ class Router:
     def edge_peer_closed(self, conn: AmqpConnection) -> None:
         """An edge router has gone."""
         self.edge_peers.closed(conn.identity)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def edge_mesh(self, conn: AmqpConnection, mesh: str) -> None:
         """An edge router has told its mesh id."""
         self.edge_peers.set_mesh(conn.identity, mesh)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def tracking_up(self, conn: AmqpConnection) -> None:
         """An edge router follows addresses."""
         self.edge_peers.tracking_up(conn.identity)
-        self.settle_soon()
+        self.effects.settle_soon()
 
     def tracking_down(self, conn: AmqpConnection) -> None:
         """An edge router follows addresses no more."""
@@ -434,9 +259,9 @@ class Router:
     def role_for(self, conn: AmqpConnection) -> Role:
         """What a connection that has just opened is for."""
         name = conn.role_name
-        if name == "inter-router" and self.mode == "interior":
-            return InterRouterRole(conn)
-        if name == "inter-router-data" and self.mode == "interior":
+        if name == "inter-router" and self.neighbours is not None:
+            return InterRouterRole(conn, self.neighbours)
+        if name == "inter-router-data" and self.neighbours is not None:
             return DataRole(conn)
         if name == "edge":
             return EdgeUpRole(conn) if self.mode == "edge" else EdgeDownRole(conn)
@@ -516,46 +341,13 @@ class Router:
         """A TCP connection of an adaptor has begun (1) or ended (-1)."""
         self._tcp_flows += change
 
-    # -- flow records --------------------------------------------------------------------------------
-
-    def _start_records(self) -> None:
-        source = flowlog.source_id(os.environ.get("HOSTNAME", ""), discriminator(5))
-        attributes = {Attribute.NAME: self.node, Attribute.MODE: self.mode, Attribute.BUILD_VERSION: "2.7.3"}
-        self.flow_log = flowlog.FlowLog(source, self._now_us(), os.environ, attributes)
-        self._link_records: dict[str, str] = {}
-        self._edge_records: dict[int, str] = {}
-
-    def start_record(self, kind: RecordType, parent: str, attributes: Mapping[Attribute, Any]) -> str:
-        """Begin a flow record; gives its identity."""
-        return self.flow_log.start(kind, parent, attributes, self._now_us())
-
-    def end_record(self, identity: str) -> None:
-        """End a flow record."""
-        self.flow_log.end(identity, self._now_us())
-
-    def _start_link_record(self, conn: AmqpConnection, peer: str, mode: str) -> str:
-        attributes: dict[Attribute, Any] = {
-            Attribute.MODE: mode,
-            Attribute.NAME: peer,
-            Attribute.DIRECTION: "incoming" if conn.incoming else "outgoing",
-        }
-        if mode == "interior":
-            routing = self.routing
-            cost = routing.own_links.get(peer) if routing is not None else None
-            attributes[Attribute.LINK_COST] = cost or conn.settings.cost
-        if not conn.incoming:
-            attributes[Attribute.LOCATION] = conn.settings.name
-        return self.start_record(RecordType.LINK, "", attributes)
-
-    def _now_us(self) -> int:
-        return int(time.time() * 1_000_000)
-
     # -- time ----------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         """Once a second: routing, keep-alive frames, silent peers."""
         self.loop.call_later(1.0, self._tick)
-        self._tick_routing()
+        if self.neighbours is not None:
+            self.neighbours.tick()
         now_ms = int(time.monotonic() * 1000)
         for conn in list(self.connections.values()):
             self.handle_safely(lambda conn=conn: conn.tick(now_ms))  # type: ignore[misc]

@@ -52,7 +52,7 @@ class FlowRecords:
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._log = router.flow_log
+        self._log = router.records.log
         self._due: Any = None
         for address in self._log.watched_addresses:
             key = router.namespace.key(address)

@@ -54,7 +54,7 @@ class ConnectorFlow(TcpFlow):
         if isinstance(counter, str):
             attributes[Attribute.COUNTER_FLOW] = str(counter)
         attributes[Attribute.TRACE] = ("|".join(head.annotations.trace) if head.annotations else "") or "Local"
-        self.record = self.router.start_record(RecordType.FLOW, connector.record, attributes)
+        self.record = self.router.records.start(RecordType.FLOW, connector.record, attributes)
         connector.opened += 1
         super().begin(start, source)
         self._dial = Dial(self.router.loop, self.router.resolver, (connector.host, connector.port), self._dialled)
@@ -159,7 +159,7 @@ class TcpConnector:
         if profile:
             verify = attributes.get("verifyHostname") is not False
             self.tls = ClientTls(router.profile(str(profile)), self.host, verify_host_name=verify)
-        self.record = router.start_record(
+        self.record = router.records.start(
             RecordType.CONNECTOR,
             "",
             {
@@ -189,7 +189,7 @@ class TcpConnector:
         if drop:
             for flow in list(self.flows):
                 flow.abort()
-        self.router.end_record(self.record)
+        self.router.records.end(self.record)
         self.router.log.info("TCP_ADAPTOR", f"Deleted TcpConnector for {self.address}, {self.where}")
 
     def flow_ended(self, flow: ConnectorFlow) -> None:
@@ -197,4 +197,4 @@ class TcpConnector:
         self.flows.pop(flow, None)
         self.closed += 1
         if flow.record:
-            self.router.end_record(flow.record)
+            self.router.records.end(flow.record)

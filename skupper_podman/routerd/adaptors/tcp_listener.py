@@ -34,7 +34,7 @@ class ListenerFlow(TcpFlow):
         super().__init__(listener.router, listener, lite=listener.lite)
         self.peer = peer_text(address)
         self._reply_key, self._reply_to = listener.router.temporary(self)
-        self.record = listener.router.start_record(
+        self.record = listener.router.records.start(
             RecordType.FLOW,
             listener.record,
             {Attribute.SOURCE_HOST: str(address[0]), Attribute.SOURCE_PORT: str(address[1])},
@@ -101,7 +101,7 @@ class TcpListener:
         self.octets_in = self.octets_out = 0
         self.flows: dict[ListenerFlow, None] = {}
         self._acceptor: Acceptor | None = None
-        self.record = router.start_record(
+        self.record = router.records.start(
             RecordType.LISTENER,
             "",
             {
@@ -127,14 +127,14 @@ class TcpListener:
         if drop:
             for flow in list(self.flows):
                 flow.abort()
-        self.router.end_record(self.record)
+        self.router.records.end(self.record)
         self.router.log.info("TCP_ADAPTOR", f"Deleted TcpListener for {self.address}, {self._where()}")
 
     def flow_ended(self, flow: ListenerFlow) -> None:
         """A connection is over."""
         self.flows.pop(flow, None)
         self.closed += 1
-        self.router.end_record(flow.record)
+        self.router.records.end(flow.record)
 
     def _where(self) -> str:
         return f"{self.attributes['host']}:{self.attributes['port']}"

@@ -18,6 +18,7 @@ from skupper_podman.routerd.amqp.wire import Pointer, lib
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 
 if TYPE_CHECKING:
+    from skupper_podman.routerd.neighbours import Neighbours
     from skupper_podman.routerd.router import Router
 
 CONTROL: Final = "qd.router"
@@ -78,8 +79,9 @@ class InterRouterRole(Role):
 
     annotated_in = annotated_out = True
 
-    def __init__(self, conn: AmqpConnection) -> None:
+    def __init__(self, conn: AmqpConnection, neighbours: Neighbours) -> None:
         super().__init__(conn)
+        self._neighbours = neighbours
         self.control_out: OutLink | None = None
         self.control_in: InLink | None = None
         self._data_out: list[OutLink] = []
@@ -175,7 +177,7 @@ class InterRouterRole(Role):
         self._answered.add(link)
         if len(self._answered) == 2 and not self._up:
             self._up = True
-            self.conn.router.control_link_up(self.conn, self._cost())
+            self._neighbours.up(self.conn, self._cost())
 
     def _cost(self) -> int:
         remote = self.conn.remote_properties.get("qd.inter-router-cost")
@@ -200,14 +202,14 @@ class InterRouterRole(Role):
         return conn
 
     def _control_message(self, delivery: InDelivery, _start: Start) -> Sink | Outcome:
-        return self.conn.router.control_sink(self.conn)
+        return self._neighbours.sink(self.conn)
 
     # -- end ---------------------------------------------------------------------------------------
 
     def _control_lost(self) -> None:
         if self._up:
             self._up = False
-            self.conn.router.control_link_down(self.conn)
+            self._neighbours.down(self.conn)
 
     def lost(self) -> None:
         """Tell the routing engine, leave the group."""

@@ -1,0 +1,74 @@
+"""Flow records of the router's own objects: which exist, with the time of their beginning and end.
+
+What always holds: a neighbour has one link record while it is a neighbour, an edge router's uplink one
+while it is open; whoever starts a record ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from skupper_podman.model.flow import Attribute, RecordType
+from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
+from skupper_podman.routerd.amqp.wire import discriminator
+from skupper_podman.routerd.core.routing import Routing
+from skupper_podman.routerd.flowlog.log import FlowLog, source_id
+
+
+class Records:
+    """The flow log of one router, fed with the present time."""
+
+    def __init__(self, node: str, mode: str) -> None:
+        source = source_id(os.environ.get("HOSTNAME", ""), discriminator(5))
+        attributes = {Attribute.NAME: node, Attribute.MODE: mode, Attribute.BUILD_VERSION: VERSION}
+        self.log = FlowLog(source, _now_us(), os.environ, attributes)
+        self._neighbours: dict[str, str] = {}
+        self._uplinks: dict[int, str] = {}
+
+    def start(self, kind: RecordType, parent: str, attributes: Mapping[Attribute, Any]) -> str:
+        """Begin a record; gives its identity."""
+        return self.log.start(kind, parent, attributes, _now_us())
+
+    def end(self, identity: str) -> None:
+        """End a record."""
+        self.log.end(identity, _now_us())
+
+    def neighbours_changed(self, routing: Routing, connections: Mapping[int, AmqpConnection]) -> None:
+        """Begin and end the records of links to other interior routers."""
+        present = routing.neighbours()
+        for router_id in [router_id for router_id in self._neighbours if router_id not in present]:
+            self.end(self._neighbours.pop(router_id))
+        for router_id, identity in present.items():
+            conn = connections.get(identity)
+            if router_id not in self._neighbours and conn is not None:
+                cost = routing.own_links.get(router_id) or conn.settings.cost
+                self._neighbours[router_id] = self._link(conn, router_id, "interior", cost)
+
+    def uplink_opened(self, conn: AmqpConnection) -> None:
+        """Begin the record of an edge router's connection to an interior."""
+        self._uplinks[conn.identity] = self._link(conn, conn.container, "edge", None)
+
+    def uplink_closed(self, conn: AmqpConnection) -> None:
+        """End it."""
+        record = self._uplinks.pop(conn.identity, None)
+        if record is not None:
+            self.end(record)
+
+    def _link(self, conn: AmqpConnection, peer: str, mode: str, cost: int | None) -> str:
+        attributes: dict[Attribute, Any] = {
+            Attribute.MODE: mode,
+            Attribute.NAME: peer,
+            Attribute.DIRECTION: "incoming" if conn.incoming else "outgoing",
+        }
+        if cost is not None:
+            attributes[Attribute.LINK_COST] = cost
+        if not conn.incoming:
+            attributes[Attribute.LOCATION] = conn.settings.name
+        return self.start(RecordType.LINK, "", attributes)
+
+
+def _now_us() -> int:
+    return int(time.time() * 1_000_000)
