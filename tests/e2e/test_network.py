@@ -1,9 +1,11 @@
 """The site's bridge network under other containers that come and go."""
 
 import json
+from pathlib import Path
 
 from tests.e2e.conftest import wait_until
 from tests.lab import Host
+from tests.podmanlab import rootless_host
 
 
 def init(host: Host) -> None:
@@ -31,6 +33,26 @@ def test_gateway_keeps_its_hardware_address(host: Host) -> None:
     before = hardware_address(host, bridge)
     host.run("ip", "link", "set", "lowest", "master", bridge, "up")
     assert hardware_address(host, bridge) == before
+
+
+def test_gateway_of_a_rootless_site_keeps_its_address_too() -> None:
+    with rootless_host() as host:
+        skupper = host.python("-c", "from skupper_podman.cli.main import main; main()")
+        options = ("--platform", "podman", "--site-name", "solo", "--ingress", "none", "--router", "embedded")
+        assert host.run([*skupper, "init", *options], timeout=120).returncode == 0
+        network = host.api().network("skupper")
+        assert network is not None
+        helper = Path(host.api().info().run_root, "networks/aardvark-dns/aardvark.pid").read_text().strip()
+        inside = ["nsenter", f"--target={helper}", "--user", "--preserve-credentials", "--net", "ip"]
+
+        def address() -> str:
+            return str(json.loads(host.run([*inside, "-json", "link", "show", network.interface]).stdout)[0]["address"])
+
+        before = address()
+        lowest = ["lowest", "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", "far"]
+        assert host.run([*inside, "link", "add", *lowest]).returncode == 0
+        assert host.run([*inside, "link", "set", "lowest", "master", network.interface, "up"]).returncode == 0
+        assert address() == before
 
 
 def test_network_kept_for_others_is_taken_again(host: Host) -> None:
