@@ -9,7 +9,7 @@ Format: ``pkg/domain/podman/site.go`` and ``pkg/domain/site.go`` of Skupper 1.9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -103,9 +103,14 @@ class SiteState:
         return next((link for link in self.links if link.name == name), None)
 
 
-def site_resources(state: SiteState) -> tuple[Resource, ...]:
-    """Every resource of the site, in an order in which it can be created."""
+def site_resources(state: SiteState, only: Collection[str] | None = None) -> tuple[Resource, ...]:
+    """Every resource of the site, in an order in which it can be created.
+
+    With ``only``, services of other addresses are left out but for their entries in the services file: a command that
+    changes one of five hundred services need not compute them all.
+    """
     spec = state.spec
+    services = [item for item in state.services if not item.origin and (only is None or item.address in only)]
     resources: list[Resource] = [Network(spec.network, spec.ipv6, _labels(spec, _NETWORK_LABELS))]
     resources += _site_volumes(spec)
     resources += [Authority(name) for name in names.AUTHORITIES]
@@ -114,13 +119,13 @@ def site_resources(state: SiteState) -> tuple[Resource, ...]:
     for link in state.links:
         resources += link_resources(state, link)
     # After the links' certificates, so that a router that starts meanwhile never finds a link without them.
-    config = site_router_config(state).dump().encode()
-    resources.append(VolumeFile(names.INTERNAL, names.ROUTER_CONFIG_FILE, config))
-    for service in state.services:
-        resources += _service_files(state, service)
+    config = site_router_config(state)
+    resources.append(VolumeFile(names.INTERNAL, names.ROUTER_CONFIG_FILE, config.dump().encode()))
+    for service in services:
+        resources += _service_files(state, service, config)
     resources.append(router_container(spec, state.runtime))
     resources.append(controller_container(spec, state.runtime))
-    resources += [service_container(spec, state.runtime, service) for service in state.services if not service.origin]
+    resources += [service_container(spec, state.runtime, service) for service in services]
     resources.append(services_file(state))
     return tuple(resources)
 
@@ -215,9 +220,11 @@ def _secret_file(volume: str, path: str, content: bytes) -> VolumeFile:
     return VolumeFile(volume, path, content, 0o600 if secret else 0o644, secret)
 
 
-def service_router_config(state: SiteState, service: Service) -> RouterConfig:
-    """The configuration of a service's own edge router: exactly its listeners and targets, and what else is there."""
-    site = site_router_config(state)
+def service_router_config(state: SiteState, service: Service, site: RouterConfig) -> RouterConfig:
+    """The configuration of a service's own edge router: exactly its listeners and targets, and what else is there.
+
+    ``site`` is the configuration of the site's router, whose logging it takes over.
+    """
     router = service_router(state.spec, service)
     wanted = service_config(router, log=site.of_type("log"))
     for target in service.targets:
@@ -246,11 +253,9 @@ def service_router(spec: SiteSpec, service: Service) -> ServiceRouter:
     )
 
 
-def _service_files(state: SiteState, service: Service) -> list[Resource]:
-    if service.origin:
-        return []
+def _service_files(state: SiteState, service: Service, site: RouterConfig) -> list[Resource]:
     address = service.address
-    config = service_router_config(state, service).dump().encode()
+    config = service_router_config(state, service, site).dump().encode()
     resources: list[Resource] = [VolumeFile(names.INTERNAL, f"{address}/{names.ROUTER_CONFIG_FILE}", config)]
     if service.container_name or service.host_ports.ports:
         resources.append(VolumeFile(names.INTERNAL, f"{address}/{SERVICE_FILE}", dump_placement(service)))

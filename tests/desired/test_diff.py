@@ -129,8 +129,9 @@ def states(draw: st.DrawFn) -> SiteState:
     services = {service.address: service for service in draw(st.lists(SERVICES, max_size=4))}
     links = {link.name: link for link in draw(st.lists(LINKS, max_size=3))}
     state = SiteState(SPEC, RUNTIME, tuple(links.values()), tuple(services.values()))
-    configs = {service.address: service_router_config(state, service) for service in state.services}
-    return replace(state, configs={"": site_router_config(state), **configs}) if draw(st.booleans()) else state
+    site = site_router_config(state)
+    configs = {service.address: service_router_config(state, service, site) for service in state.services}
+    return replace(state, configs={"": site, **configs}) if draw(st.booleans()) else state
 
 
 @given(states())

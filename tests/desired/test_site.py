@@ -116,7 +116,7 @@ def test_router_configuration_is_the_reference_example() -> None:
 def test_service_router_configuration_is_the_reference_example() -> None:
     state = SiteState(SPEC, RUNTIME)
     service = replace(BACKEND, tls_credentials="skupper-tls-backend")
-    found = json.loads(service_router_config(state, service).dump())
+    found = json.loads(service_router_config(state, service, site_router_config(state)).dump())
     assert ordered(found) == ordered(
         [
             ["router", {"helloMaxAgeSeconds": "3", "id": f"{SPEC.name}-backend", "metadata": METADATA, "mode": "edge"}],
@@ -313,9 +313,10 @@ def test_removed_link_leaves_the_configuration() -> None:
 
 def test_targets_of_a_service_are_exactly_those_wanted() -> None:
     two = replace(BACKEND, targets=(Target("one", ((8080, 1),)), Target("two", ((8080, 2),))))
-    present = service_router_config(STATE, two)
+    site = site_router_config(STATE)
+    present = service_router_config(STATE, two, site)
     state = replace(STATE, configs={"backend": present})
-    config = service_router_config(state, replace(two, targets=two.targets[1:]))
+    config = service_router_config(state, replace(two, targets=two.targets[1:]), site)
     assert [entity.key for entity in config.of_type("tcpConnector")] == ["backend@two:8080:2"]
 
 
@@ -325,6 +326,13 @@ def test_services_of_other_sites_get_no_container() -> None:
     assert "far" not in of_kind(Container, resources)
     assert not any(name.startswith("skupper-internal:far/") for name in files(resources))
     assert '"origin":"other-site"' in files(resources)["skupper-services:skupper-services.json"].content.decode()
+
+
+def test_only_some_services() -> None:
+    some = site_resources(STATE, only={"backend"})
+    assert set(of_kind(Container, some)) == {"skupper-router", "skupper-controller-podman", "backend"}
+    place = "skupper-services:skupper-services.json"
+    assert files(some)[place] == FILES[place]
 
 
 def test_network_is_labelled() -> None:

@@ -100,7 +100,7 @@ def _entities(link: tokens.LinkSecret) -> tuple[Entity, Entity]:
 
 
 def _steps(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:
-    changes = diff(site_resources(before), site_resources(after), site.present)
+    changes = diff(site_resources(before, only=()), site_resources(after, only=()), site.present)
     return Steps(context.api, site.trees, site.present, now=context.now).make(changes)
 
 

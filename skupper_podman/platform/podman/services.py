@@ -246,7 +246,9 @@ def _deletion(context: Context, site: Observation, service: Service, notes: Iter
 
 
 def _steps(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:
-    changes = diff(site_resources(before), site_resources(after), site.present)
+    old, new = ({service.address: service for service in state.services} for state in (before, after))
+    changed = {address for address in old.keys() | new.keys() if old.get(address) != new.get(address)}
+    changes = diff(site_resources(before, changed), site_resources(after, changed), site.present)
     return Steps(context.api, site.trees, site.present, now=context.now).make(changes)
 
 
