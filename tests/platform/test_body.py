@@ -70,7 +70,10 @@ mounts = st.builds(
     st.booleans(),
 )
 containers = st.builds(
-    Container, st.just("c"), st.just("i"), mounts=st.lists(mounts, max_size=4, unique_by=lambda m: m.target.rstrip("/")).map(tuple)
+    Container,
+    st.just("c"),
+    st.just("i"),
+    mounts=st.lists(mounts, max_size=4, unique_by=lambda m: m.target.rstrip("/")).map(tuple),
 )
 
 
@@ -88,7 +91,9 @@ def test_no_container_is_ever_more_than_it_needs_to_be(container: Container, uid
         assert not {"z", "Z", "U"} & set(entry["options"]), "the host's files must not be relabelled or change owner"
         wanted = next(m for m in container.mounts if m.target == entry["destination"])
         assert ("ro" in entry["options"]) == wanted.read_only
-    targets = [entry["destination"].rstrip("/") for entry in body["mounts"]] + [v["Dest"].rstrip("/") for v in body["volumes"]]
+    targets = [entry["destination"].rstrip("/") for entry in body["mounts"]] + [
+        v["Dest"].rstrip("/") for v in body["volumes"]
+    ]
     assert len(targets) == len(set(targets))
     assert set(SCRATCH) <= set(targets)
     scratch = [entry for entry in body["mounts"] if entry["type"] == "tmpfs"]

@@ -67,7 +67,18 @@ def test_file_is_written_as_by_19() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"", b"\xff\xfe\x00", b"[1, 2", b"- a", b"current: docker", b"current: [podman]", b"current: null", b"{}", b"7"],
+    [
+        None,
+        b"",
+        b"\xff\xfe\x00",
+        b"[1, 2",
+        b"- a",
+        b"current: docker",
+        b"current: [podman]",
+        b"current: null",
+        b"{}",
+        b"7",
+    ],
 )
 def test_an_unusable_file_is_as_good_as_none(content: bytes | None) -> None:
     assert parse_switch(content) == Switch()

@@ -35,7 +35,9 @@ def test_forms(text: str, url: str) -> None:
     assert resolve(text, "", {}, DEFAULT) == Endpoint(url, "--podman-endpoint")
 
 
-@pytest.mark.parametrize("text", ["ssh://root@host/run/podman.sock", "ftp://x", "unix://relative", "http://", "://", "tcp://:80"])
+@pytest.mark.parametrize(
+    "text", ["ssh://root@host/run/podman.sock", "ftp://x", "unix://relative", "http://", "://", "tcp://:80"]
+)
 def test_what_is_no_endpoint_is_refused_with_its_origin(text: str) -> None:
     for argument, env, origin in (
         (text, {}, "--podman-endpoint"),
@@ -55,7 +57,12 @@ optional = st.sampled_from(("", "  ", "/one.sock", "/two.sock", "host:1"))
 def test_the_first_that_is_given_decides(argument: str, stored: str, podman: str, container: str) -> None:
     env = {"PODMAN_ENDPOINT": podman, "CONTAINER_HOST": container, "DOCKER_HOST": "/never.sock"}
     found = resolve(argument, stored, env, DEFAULT)
-    order = ((argument, "--podman-endpoint"), (stored, "podman.yaml"), (podman, "PODMAN_ENDPOINT"), (container, "CONTAINER_HOST"))
+    order = (
+        (argument, "--podman-endpoint"),
+        (stored, "podman.yaml"),
+        (podman, "PODMAN_ENDPOINT"),
+        (container, "CONTAINER_HOST"),
+    )
     expected = next(((text, origin) for text, origin in order if text.strip()), None)
     if expected is None:
         assert found == Endpoint(f"unix://{DEFAULT}", "default")

@@ -70,13 +70,20 @@ def test_listed_container() -> None:
 
 
 def test_network_volume_image_and_host() -> None:
-    body = {"name": "n", "id": "1", "driver": "bridge", "dns_enabled": True, "subnets": [{"subnet": "10.0.0.0/24", "gateway": "10.0.0.1"}]}
+    body = {
+        "name": "n",
+        "id": "1",
+        "driver": "bridge",
+        "dns_enabled": True,
+        "subnets": [{"subnet": "10.0.0.0/24", "gateway": "10.0.0.1"}],
+    }
     assert facts.network_info(body) == facts.network_info([body])
     assert facts.network_info(body).gateways == ("10.0.0.1",)
     assert facts.volume_info({"Name": "v", "Labels": None}).labels == {}
     assert facts.image_info({"Id": "sha256:1", "RepoTags": ["a:b"], "Labels": {"x": "y"}}).names == ("a:b",)
     info = facts.host_info(
-        {"host": {"security": {"rootless": True}, "idMappings": {"uidmap": [{"size": 1}, {"size": 65536}]}, "uptime": "1h 0m 2.00s"},
+        {"host": {"security": {"rootless": True}, "idMappings": {"uidmap": [{"size": 1}, {"size": 65536}]},
+                  "uptime": "1h 0m 2.00s"},
          "version": {"Version": "4.0.1"}}
     )  # fmt: skip
     assert (info.rootless, info.subuids, info.api_version, info.uptime) == (True, 65537, "4.0.1", 3602.0)
@@ -99,7 +106,9 @@ json = st.recursive(
 def _damaged(body: Any, draw: st.DrawFn) -> Any:
     """``body`` with some of its values replaced by something else, at any depth."""
     if isinstance(body, dict):
-        return {key: draw(json) if draw(st.integers(0, 9)) == 0 else _damaged(value, draw) for key, value in body.items()}
+        return {
+            key: draw(json) if draw(st.integers(0, 9)) == 0 else _damaged(value, draw) for key, value in body.items()
+        }
     if isinstance(body, list):
         return [draw(json) if draw(st.integers(0, 9)) == 0 else _damaged(value, draw) for value in body]
     return body
@@ -117,12 +126,20 @@ def test_no_attribute_is_taken_for_granted(body: dict[str, Any]) -> None:
     facts.inspected_container(body)
 
 
-@given(st.dictionaries(st.sampled_from(("Names", "Ports", "Labels", "Networks", "StartedAt", "State", "Command", "Pid")), json))
+@given(
+    st.dictionaries(
+        st.sampled_from(("Names", "Ports", "Labels", "Networks", "StartedAt", "State", "Command", "Pid")), json
+    )
+)
 def test_no_listed_attribute_is_taken_for_granted(body: dict[str, Any]) -> None:
     facts.listed_container(body)
 
 
-@given(st.dictionaries(st.sampled_from(("host", "store", "version", "name", "subnets", "Labels", "RepoTags", "Config")), json))
+@given(
+    st.dictionaries(
+        st.sampled_from(("host", "store", "version", "name", "subnets", "Labels", "RepoTags", "Config")), json
+    )
+)
 def test_nor_are_those_of_other_things(body: dict[str, Any]) -> None:
     facts.host_info(body)
     facts.network_info(body)

@@ -88,7 +88,9 @@ def test_a_host_whose_usr_is_not_merged() -> None:
     assert {"/bin", "/lib64"} <= set(targets(dataclasses.replace(VENV, links=(), directories=("/bin", "/lib64"))))
 
 
-paths = st.sampled_from(("/usr", "/usr/local", "/bin", "/opt/py", "/opt/py/x", "/home/a/.venv", "/srv", "/lib/python3")).map(Path)
+paths = st.sampled_from(
+    ("/usr", "/usr/local", "/bin", "/opt/py", "/opt/py/x", "/home/a/.venv", "/srv", "/lib/python3")
+).map(Path)
 
 
 @given(paths, paths, st.lists(paths, max_size=3).map(tuple), st.booleans())

@@ -69,9 +69,10 @@ def test_addresses_of_others(host: LocalHost) -> None:
 
 def as_nobody(code: str) -> str:
     """What ``code`` prints as an ordinary user with a host ``h``."""
-    start = "from pathlib import Path; from skupper_podman.platform.podman.host import local_host; h = local_host(Path('/run'));"
+    start = "from pathlib import Path; from skupper_podman.platform.podman.host import local_host"
+    program = f"{start}; h = local_host(Path('/run')); {code}"
     done = subprocess.run(
-        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable, "-c", f"{start} {code}"],
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", sys.executable, "-c", program],
         capture_output=True, text=True, check=True, cwd="/", env={"PATH": os.defpath},
     )  # fmt: skip
     return done.stdout.strip()
@@ -87,7 +88,7 @@ def test_what_an_ordinary_user_sees(host: LocalHost) -> None:
         assert as_nobody(f"print(h.try_bind('', {lowest - 1}))") == "forbidden"
     with listener() as port:
         assert as_nobody(f"print(h.port_owner({port}))") == "Owner(user='root', pid=0, name='')"
-    assert as_nobody("print(h.space(Path('/etc/none/deeper')))").endswith("writable=False)")
+    assert as_nobody("print(h.space(Path('/etc/none/deeper')).writable)") == "False"
     assert as_nobody("print(h.is_directory(Path('/root')))") in ("True", "False")
     assert as_nobody("print(h.sub_ids('subuid').count)") == "0"
     assert as_nobody("print(h.installer())").startswith("sudo ")
@@ -130,14 +131,3 @@ def test_machine(host: LocalHost) -> None:
     assert not host.is_directory(Path("/etc/passwd"))
     assert not host.is_directory(Path("/none"))
     assert host.installer().endswith("install")
-
-
-def test_subordinate_ids_of_a_user_in_the_file() -> None:
-    lines = [line.split(":") for line in Path("/etc/subuid").read_text().splitlines() if line.count(":") == 2]
-    if not lines:
-        pytest.skip("/etc/subuid is empty")
-    name, start, size = lines[0]
-    total = sum(int(count) for who, _, count in lines if who == name)
-    ids = LocalHost(12345, 12345, name, Path("/run")).sub_ids("subuid")
-    assert ids.count == total
-    assert ids.last >= int(start) + int(size)

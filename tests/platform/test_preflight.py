@@ -38,7 +38,7 @@ class Facts:
     owner: Owner | None = None
     spaces: dict[str, Space] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
-    ids: SubIds = SubIds(65536, 165536)
+    ids: SubIds = field(default_factory=lambda: SubIds(65536, 165536))
     seconds: float | None = 5010.0
     lowest: int = 1024
     bad: str = ""
@@ -87,7 +87,10 @@ WANTED = Wanted(
     containers=("skupper-router", "skupper-controller-podman"),
     volumes=("skupper-internal",),
     network="skupper",
-    ports=(WantedPort(PublishedPort(55671, 55671), "--bind-port"), WantedPort(PublishedPort(45671, 45671), "--bind-port-edge")),
+    ports=(
+        WantedPort(PublishedPort(55671, 55671), "--bind-port"),
+        WantedPort(PublishedPort(45671, 45671), "--bind-port-edge"),
+    ),
     hosts=("here",),
     hosts_needed=True,
 )
@@ -113,7 +116,9 @@ def test_a_good_host_has_none() -> None:
 
 
 def test_dead_endpoint() -> None:
-    error = EndpointError("Podman endpoint is not available: x (no such socket)", "systemctl --user enable --now podman.socket")
+    error = EndpointError(
+        "Podman endpoint is not available: x (no such socket)", "systemctl --user enable --now podman.socket"
+    )
     found = blockers(podman=error)
     assert set(found) == {"podman-endpoint"}
     assert found["podman-endpoint"].cause.endswith("(chosen by default)")
@@ -201,7 +206,9 @@ def test_subordinate_ids() -> None:
     assert "subuid" in blockers(none, EndpointError("x", "y"))
     assert "subuid" not in blockers(none), "Podman has them from elsewhere"
     assert "subuid" not in blockers(Facts(ids=SubIds(0, 0, known=False)), EndpointError("x", "y"))
-    assert "subuid" not in blockers(Facts(uid=0, ids=SubIds(0, 0)), PodmanFacts(replace(INFO, rootless=False, subuids=0)))
+    assert "subuid" not in blockers(
+        Facts(uid=0, ids=SubIds(0, 0)), PodmanFacts(replace(INFO, rootless=False, subuids=0))
+    )
     assert blockers(Facts(missing={"newuidmap"}))["uidmap"].fix == "sudo apt install uidmap"
 
 
@@ -243,7 +250,9 @@ def test_bind_ip() -> None:
 
 
 def test_same_port_twice() -> None:
-    twice = replace(WANTED, ports=(WantedPort(PublishedPort(1, 7000), "--a"), WantedPort(PublishedPort(2, 7000), "--b")))
+    twice = replace(
+        WANTED, ports=(WantedPort(PublishedPort(1, 7000), "--a"), WantedPort(PublishedPort(2, 7000), "--b"))
+    )
     assert blockers(wanted=twice)["port-twice"].fix == "choose another one: --b PORT"
     apart = (WantedPort(PublishedPort(1, 7000, "10.0.0.1")), WantedPort(PublishedPort(2, 7000, "10.0.0.2")))
     assert blockers(wanted=replace(WANTED, ports=apart)) == {}
@@ -291,13 +300,17 @@ hosts = st.builds(
     Facts,
     uid=st.sampled_from((0, 1000)),
     directories=st.sets(st.sampled_from(("/run/user/1000", "/home/alice/storage"))),
-    bind=st.dictionaries(st.sampled_from((55671, 45671, 443)), st.sampled_from(("", "taken", "forbidden", "absent", "invalid"))),
+    bind=st.dictionaries(
+        st.sampled_from((55671, 45671, 443)), st.sampled_from(("", "taken", "forbidden", "absent", "invalid"))
+    ),
     owner=st.none() | st.builds(Owner, st.just("bob"), st.integers(0, 9), st.sampled_from(("", "nginx"))),
     spaces=st.dictionaries(
         st.sampled_from((str(DATA_HOME), "/home/alice/storage")),
         st.builds(Space, st.just("/x"), st.integers(0, 2 * MINIMUM_FREE), st.none() | st.integers(0, 2), st.booleans()),
     ),
-    missing=st.sets(st.sampled_from(("podman", "netavark", "aardvark-dns", "slirp4netns", "pasta", "newuidmap", "dnsname"))),
+    missing=st.sets(
+        st.sampled_from(("podman", "netavark", "aardvark-dns", "slirp4netns", "pasta", "newuidmap", "dnsname"))
+    ),
     ids=st.builds(SubIds, st.integers(0, 2), st.integers(0, 200000), st.booleans()),
     seconds=st.none() | st.floats(0, 10**6),
     bad=st.sampled_from(("", "/x")),
@@ -306,9 +319,17 @@ named = st.sampled_from(("skupper-router", "web", "skupper-controller-podman"))
 labels = st.sampled_from((OURS, {}, {"application": "other"}))
 podmans = st.builds(
     PodmanFacts,
-    st.builds(replace, st.just(INFO), rootless=st.booleans(), subuids=st.integers(0, 3), network_backend=st.sampled_from(("cni", "netavark", ""))),
+    st.builds(
+        replace,
+        st.just(INFO),
+        rootless=st.booleans(),
+        subuids=st.integers(0, 3),
+        network_backend=st.sampled_from(("cni", "netavark", "")),
+    ),
     st.lists(st.builds(container, named, labels, st.sampled_from((55671, 1))), max_size=3).map(tuple),
-    st.lists(st.builds(VolumeInfo, st.just("skupper-internal"), st.just("local"), st.just("/x"), labels), max_size=1).map(tuple),
+    st.lists(
+        st.builds(VolumeInfo, st.just("skupper-internal"), st.just("local"), st.just("/x"), labels), max_size=1
+    ).map(tuple),
 )
 errors = st.builds(EndpointError, st.just("dead"), st.just("revive"))
 wants = st.builds(
@@ -317,7 +338,11 @@ wants = st.builds(
     volumes=st.just(WANTED.volumes),
     network=st.just("skupper"),
     ports=st.lists(
-        st.builds(WantedPort, st.builds(PublishedPort, st.just(1), st.sampled_from((55671, 443)), st.sampled_from(("", "10.0.0.7", "x"))), st.sampled_from(("", "--p"))),
+        st.builds(
+            WantedPort,
+            st.builds(PublishedPort, st.just(1), st.sampled_from((55671, 443)), st.sampled_from(("", "10.0.0.7", "x"))),
+            st.sampled_from(("", "--p")),
+        ),
         max_size=3,
     ).map(tuple),
     hosts=st.sampled_from(((), ("h",))),
@@ -327,7 +352,9 @@ wants = st.builds(
 
 
 @given(wants, podmans | errors, hosts)
-def test_every_blocker_has_a_cause_and_a_remedy(wanted: Wanted, podman: PodmanFacts | EndpointError, host: Facts) -> None:
+def test_every_blocker_has_a_cause_and_a_remedy(
+    wanted: Wanted, podman: PodmanFacts | EndpointError, host: Facts
+) -> None:
     found = check(wanted, podman, ENDPOINT, host, DATA_HOME)
     assert len(set(found)) == len(found)
     for blocker in found:

@@ -1,0 +1,93 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from skupper_podman.errors import ConflictError, PlatformError
+from skupper_podman.files import Tree
+from skupper_podman.locks import locked
+from skupper_podman.platform.podman.volumes import SERVICES_LOCK, services_lock
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with (
+        locked(path, timeout=1),
+        pytest.raises(ConflictError, match="another skupper command") as caught,
+        locked(path, timeout=0),
+    ):
+        pass
+    assert str(path) in caught.value.hint
+    with locked(path, timeout=0):
+        pass
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_waiting_is_bounded_by_the_clock(tmp_path: Path) -> None:
+    now = [0.0]
+    waits = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        now[0] += 1
+
+    with (
+        locked(tmp_path / "lock", timeout=0),
+        pytest.raises(ConflictError),
+        locked(tmp_path / "lock", timeout=5, clock=lambda: now[0], sleep=sleep),
+    ):
+        pass
+    assert len(waits) == 5
+
+
+def test_it_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
+    held, order = threading.Event(), []
+
+    def hold() -> None:
+        with locked(tmp_path / "lock", timeout=0):
+            held.set()
+            order.append("first")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    with locked(tmp_path / "lock", timeout=30):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_killed_holder_leaves_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    hold = "import pathlib, sys, time\nfrom skupper_podman.locks import locked\n"
+    hold += "with locked(pathlib.Path(sys.argv[1]), timeout=0):\n print('held', flush=True)\n time.sleep(60)\n"
+    with subprocess.Popen([sys.executable, "-c", hold, str(path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        with pytest.raises(ConflictError), locked(path, timeout=0):
+            pass
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+    with locked(path, timeout=0):
+        pass
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PlatformError, match="cannot open lock file"), locked(tmp_path / "lock", timeout=0):
+        pass
+
+
+def test_services_lock_is_the_one_of_19(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    with services_lock(tree):
+        flock = subprocess.run(["flock", "-n", str(tmp_path / SERVICES_LOCK), "true"], check=False)
+        assert flock.returncode == 1
+        with pytest.raises(ConflictError), services_lock(tree, timeout=0):
+            pass
+    assert subprocess.run(["flock", "-n", str(tmp_path / SERVICES_LOCK), "true"], check=False).returncode == 0
+    assert tree.names() == (SERVICES_LOCK,), "the file stays"
