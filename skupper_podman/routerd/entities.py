@@ -66,9 +66,12 @@ class Entities:
         return attributes
 
     def create_ssl_profile(self, attributes: Attributes) -> None:
-        """Remember the files; they are read when a connection needs them."""
+        """Remember the files; they are read when a connection needs them, and may come later."""
         profile = SslProfile(attributes)
-        profile.stamps()
+        try:
+            profile.stamps()
+        except TlsError as error:
+            self.router.log.warning("SERVER", str(error))
         self.router.profiles[profile.name] = profile
 
     def create_listener(self, attributes: Attributes) -> None:

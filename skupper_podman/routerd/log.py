@@ -78,7 +78,9 @@ class _Sink:
         if self._name == "syslog":
             syslog.syslog(syslog.LOG_DAEMON | _SYSLOG[entry.level], f"{entry.module} {entry.text}")
             return
-        stream = self._file or (sys.stdout if self._name == "stdout" else sys.stderr)
+        stream: TextIO | None = self._file or (sys.stdout if self._name == "stdout" else sys.stderr)
+        if stream is None:  # started with its standard streams closed
+            return
         # A reader that went away (EPIPE) or a full disk must not end the router.
         with contextlib.suppress(OSError, ValueError):
             stream.write(line)

@@ -47,7 +47,7 @@ LITE_STEP: Final = 8 * 16 * 4072
 LITE_WINDOW: Final = 2 * LITE_STEP
 
 #: Octets read from one socket per turn: alone, and at least however many others are ready.
-READ_SIZE: Final = 256 * 1024
+READ_SIZE: Final = 128 * 1024
 READ_LEAST: Final = 32 * 1024
 _HEADER: Final = 8
 _LONG_SECTION: Final = struct.Struct(">BBBBI")

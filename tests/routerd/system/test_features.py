@@ -256,3 +256,51 @@ def test_bad_configuration_names_entity_and_attribute(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "router" in result.stderr
     assert "mode" in result.stderr
+
+
+def test_configuration_as_skupper_writes_it(lab: Lab, tmp_path: Path) -> None:
+    server = lab.server()
+    service, inter_router, edge, health = (free_port() for _ in range(4))
+    files = {key: str(path) for key, path in credentials(tmp_path / "certs").items()}
+    site = [
+        ("router", {"helloMaxAgeSeconds": "3", "id": "host1-alice-1a2b3", "mode": "interior",
+                    "metadata": '{"id":"x","version":"1.9.6","platform":"podman"}'}),
+        ("sslProfile", {"name": "skupper-internal", **files}),
+        ("sslProfile", {"name": "skupper-service-client", "caCertFile": str(tmp_path / "comes-later.crt")}),
+        ("listener", {"name": "@9090", "role": "normal", "port": health, "http": True, "httpRootDir": "disabled",
+                      "healthz": True, "metrics": True}),
+        ("listener", {"name": "amqp", "host": "localhost", "port": lab_port}) if (lab_port := free_port()) else None,
+        ("listener", {"name": "interior-listener", "role": "inter-router", "port": inter_router,
+                      "sslProfile": "skupper-internal", "saslMechanisms": "EXTERNAL", "authenticatePeer": True,
+                      "maxFrameSize": 16384, "maxSessionFrames": 640}),
+        ("listener", {"name": "edge-listener", "role": "edge", "port": edge, "sslProfile": "skupper-internal",
+                      "saslMechanisms": "EXTERNAL", "authenticatePeer": True, "maxFrameSize": 16384,
+                      "maxSessionFrames": 640}),
+        ("address", {"prefix": "mc", "distribution": "multicast"}),
+        ("log", {"module": "DEFAULT", "enable": "info+"}),
+    ]  # fmt: skip
+    router = lab.router("site", "interior")
+    router.kill()
+    router.entities = [entity for entity in site if entity is not None]
+    router.port = lab_port
+    router.start()
+    per_service = lab.router("svc", "edge")
+    per_service.kill()
+    per_service.entities = [
+        ("router", {"helloMaxAgeSeconds": "3", "id": "host1-alice-1a2b3-backend", "mode": "edge"}),
+        ("sslProfile", {"name": "skupper-internal", **files}),
+        ("sslProfile", {"name": "skupper-tls-backend", **files}),
+        ("connector", {"name": "uplink", "role": "edge", "host": "localhost", "port": str(edge),
+                       "sslProfile": "skupper-internal"}),
+        ("listener", {"name": "amqp", "host": "127.0.0.1", "port": per_service.port}),
+        ("tcpConnector", {"name": "backend@backend-target:8080:9090", "address": "backend:8080", "host": "localhost",
+                          "port": str(server.port), "siteId": "x-backend", "verifyHostname": False}),
+        ("tcpListener", {"name": "backend:8080", "address": "backend:8080", "host": "localhost", "port": str(service),
+                         "siteId": "x"}),
+        ("log", {"module": "DEFAULT", "enable": "info+"}),
+    ]  # fmt: skip
+    per_service.start()
+    wait_for(lambda: echoes(service), "service")
+    wait_for(lambda: [item for item in router.query("connection") if item["role"] == "edge"], "edge is connected")
+    assert "comes-later.crt" in router.log
+    assert {item["operStatus"] for item in per_service.query("tcpListener")} == {"up"}
