@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from skupper_podman.routerd.amqp.deliveries import OutDelivery
 from skupper_podman.routerd.amqp.engine import Engine
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, Link, StreamPool
-from skupper_podman.routerd.amqp.security import SslProfile, describe_security, secure_client, secure_server
+from skupper_podman.routerd.amqp.security import SslProfile, describe_security, secret, secure_client, secure_server
 from skupper_podman.routerd.amqp.wire import Pointer, cstring, get_value, lib, put_value, symbols, text
 from skupper_podman.routerd.amqptypes import Array
 from skupper_podman.routerd.codec import Int, Symbol
@@ -156,7 +156,9 @@ class AmqpConnection(Engine):
         if not incoming:
             if settings.attributes.get("saslUsername"):
                 lib.pn_connection_set_user(self.connection, cstring(settings.attributes["saslUsername"]))
-                lib.pn_connection_set_password(self.connection, cstring(settings.attributes.get("saslPassword")))
+                lib.pn_connection_set_password(
+                    self.connection, cstring(secret(settings.attributes.get("saslPassword")))
+                )
             lib.pn_connection_set_hostname(self.connection, cstring(settings.host))
         self.touch()
 

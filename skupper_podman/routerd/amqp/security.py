@@ -7,6 +7,7 @@ without a restart; a file that cannot be read is an error that names the profile
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class SslProfile:
         self.ca = attributes.get("caCertFile")
         self.cert = attributes.get("certFile")
         self.key = attributes.get("privateKeyFile")
-        self.password = attributes.get("password")
+        self._password = attributes.get("password")
         self._domains: dict[tuple[object, ...], tuple[tuple[int, ...], Pointer]] = {}
 
     def server_domain(self, *, demand_certificate: bool, allow_plain: bool) -> Pointer:
@@ -36,6 +37,14 @@ class SslProfile:
     def client_domain(self, *, verify_host_name: bool) -> Pointer:
         """For a connector; raises `TlsError`."""
         return self._domain(lib.PN_SSL_MODE_CLIENT, verify_host_name, False)
+
+    @property
+    def password(self) -> str | None:
+        """The password of the private key, read anew each time; raises `TlsError`."""
+        try:
+            return secret(self._password)
+        except OSError as error:
+            raise TlsError(f"sslProfile {self.name}: password: {error.strerror}") from None
 
     def stamps(self) -> tuple[int, ...]:
         """Modification times of the files, to notice a renewal; raises `TlsError` for one that is missing."""
@@ -82,6 +91,21 @@ class SslProfile:
             lib.pn_ssl_domain_free(domain)
             raise TlsError(f"sslProfile {self.name}: cannot use {', '.join(bad)}")
         return domain
+
+
+def secret(text: str | None) -> str | None:
+    """A password as skrouterd's attributes give it: `env:NAME`, `file:PATH` (first line), `pass:` or `literal:` TEXT.
+
+    Text without such a beginning is the password. Raises OSError for a file that cannot be read.
+    """
+    kind, colon, rest = (text or "").partition(":")
+    if not colon or kind not in ("env", "file", "pass", "literal"):
+        return text
+    if kind == "env":
+        return os.environ.get(rest, "")
+    if kind == "file":
+        return (Path(rest).read_text(encoding="utf-8").splitlines() or [""])[0]
+    return rest
 
 
 def secure_server(transport: Pointer, attributes: dict[str, Any], profile: SslProfile | None) -> None:
