@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from skupper_podman import certs
-from skupper_podman.desired.tokens import parse_token
+from skupper_podman.desired.tokens import dump_token, parse_token
 from skupper_podman.errors import (
     ConflictError,
     InvalidError,
@@ -29,6 +29,7 @@ from skupper_podman.platform import SiteRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
 from tests.platform.onehost import PEER_ID, init, needs_podman, one_host, peer_token, picture, request, run, session
+from tests.platform.test_claims import ISSUER, issuer
 from tests.podmanlab import until
 
 pytestmark = needs_podman
@@ -152,6 +153,24 @@ def test_links_that_cannot_work_are_refused_before_any_change(site: Host) -> Non
     assert picture(site) == before
 
 
+def test_a_claim_is_redeemed_as_part_of_the_plan(site: Host, tmp_path: Path) -> None:
+    answer = dump_token(peer_token(ISSUER))
+    before = picture(site)
+    with session(site) as platform, issuer(tmp_path, 404, b"No such claim") as (claim, _):
+        plan = platform.plan_link_create(claim, "claimed", None)
+        with pytest.raises(InvalidError, match="No such claim"):
+            plan.apply()
+    assert picture(site) == before
+    with session(site) as platform, issuer(tmp_path, 200, answer) as (claim, _):
+        plan = platform.plan_link_create(claim, "claimed", 5)
+        plan.apply()
+        assert (plan.facts["host"], plan.facts["port"]) == ("127.0.0.1", "1")
+        links = {link.name: link for link in platform.links()}
+        assert (links["claimed"].kind, links["claimed"].cost) == ("connection-token", 5)
+    run(site, lambda platform: platform.plan_link_delete("claimed"))
+    assert picture(site) == before
+
+
 def test_link_warns_that_the_peer_is_away(site: Host) -> None:
     with session(site) as platform:
         plan = platform.plan_link_create(peer_token("0d3b4c8e-0000-4000-8000-0000000000aa"), "", None)
@@ -226,6 +245,7 @@ BREAKAGES = {
     "site authority lost": lambda host: volume_file(host, "skupper-site-ca", "tls.key").unlink(),
     "volume removed": lambda host: host.podman("volume", "rm", "--force", "prometheus-storage-volume"),
     "link files lost": lambda host: volume_file(host, "skupper-router-certs", "uplink-profile/tls.key").unlink(),
+    "our own file lost": lambda host: volume_file(host, "skupper-internal", "skupper-podman-site.json").unlink(),
     "key readable by others": lambda host: volume_file(host, "skupper-site-server", "tls.key").chmod(0o644),
 }
 

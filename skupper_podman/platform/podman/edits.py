@@ -9,7 +9,7 @@ error that says so.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from skupper_podman.desired import names
@@ -18,7 +18,7 @@ from skupper_podman.desired.services import ServicesDocument
 from skupper_podman.errors import ConflictError, InvalidError, NotFoundError
 from skupper_podman.files import Tree
 from skupper_podman.locks import held
-from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.facts import VolumeInfo
 from skupper_podman.router.config import RouterConfig
 
 _LOCK_TIMEOUT = 10.0
@@ -26,10 +26,12 @@ _SNAPSHOT_LIMIT = 4 * 1024 * 1024
 
 
 class Trees:
-    """The volumes of one Podman service as directory trees; mount points are asked for once."""
+    """Volumes as directory trees; ``lookup`` finds one by name, and is asked once for each."""
 
-    def __init__(self, api: PodmanApi, mountpoints: dict[str, str] | None = None) -> None:
-        self._api = api
+    def __init__(
+        self, lookup: Callable[[str], VolumeInfo | None], mountpoints: Mapping[str, str] | None = None
+    ) -> None:
+        self._lookup = lookup
         self._mountpoints = dict(mountpoints or {})
 
     def tree(self, volume: str) -> Tree:
@@ -40,7 +42,7 @@ class Trees:
         """
         mountpoint = self._mountpoints.get(volume)
         if mountpoint is None:
-            info = self._api.volume(volume)
+            info = self._lookup(volume)
             if info is None:
                 raise NotFoundError(f"volume {volume} does not exist", "to repair the site: skupper init")
             mountpoint = self._mountpoints[volume] = info.mountpoint

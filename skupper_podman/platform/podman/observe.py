@@ -34,6 +34,7 @@ from skupper_podman.model.site import EDGE_PORT, INTER_ROUTER_PORT, LogLevel, Si
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.facts import ContainerInfo, VolumeInfo
+from skupper_podman.platform.podman.options import plain_level
 from skupper_podman.router.config import RouterConfig, RouterConfigError
 
 HOST_IMAGE_MARK = "localhost/skupper-host"
@@ -104,7 +105,7 @@ def observe(
         volumes = {volume.name: volume for volume in api.volumes(_LABELS)}
         containers = {item.name: item for item in listing.result() if is_site_container(item)}
     containers = _inspected(api, containers, inspect)
-    trees = Trees(api, {name: volume.mountpoint for name, volume in volumes.items()})
+    trees = Trees(api.volume, {name: volume.mountpoint for name, volume in volumes.items()})
     reader = _Reader(trees, volumes, containers)
     reader.read(names.AUTHORITIES + names.CREDENTIALS if certificates else (names.LOCAL_CLIENT,))
     spec = reader.spec()
@@ -279,7 +280,7 @@ class _Reader:
             inter_router_port=ports.get(INTER_ROUTER_PORT, INTER_ROUTER_PORT),
             edge_port=ports.get(EDGE_PORT, EDGE_PORT),
             network=next(iter(router.networks), "skupper") if router else "skupper",
-            router_logging=tuple(LogLevel(log.text("module"), log.text("enable")) for log in logs),
+            router_logging=tuple(plain_level(LogLevel(log.text("module"), log.text("enable"))) for log in logs),
             router="embedded" if embedded else "image",
         )
 

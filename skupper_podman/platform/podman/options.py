@@ -6,9 +6,10 @@ What always holds: an option that was left at its default asks for nothing, so a
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 from skupper_podman.errors import ConflictError
-from skupper_podman.model.site import SiteSpec
+from skupper_podman.model.site import LogLevel, SiteSpec
 
 _FLAGS = {
     "name": "--site-name",
@@ -36,7 +37,7 @@ def check_same(asked: SiteSpec, found: SiteSpec) -> None:
     differing = []
     for item in fields(SiteSpec):
         flag = _FLAGS.get(item.name)
-        wanted, present = getattr(asked, item.name), getattr(found, item.name)
+        wanted, present = (_comparable(getattr(spec, item.name)) for spec in (asked, found))
         if flag is None or wanted == getattr(plain, item.name) or wanted == present:
             continue
         if item.name == "ingress_hosts" and asked.ingress == "none":
@@ -47,6 +48,18 @@ def check_same(asked: SiteSpec, found: SiteSpec) -> None:
             f"the site {found.name} exists with other options: {'; '.join(differing)}",
             "to change them, delete the site and create it anew: skupper delete, then skupper init",
         )
+
+
+def plain_level(level: LogLevel) -> LogLevel:
+    """The log level as it is meant: a router's configuration names all modules, and says that more is logged too."""
+    return LogLevel("" if level.module == "DEFAULT" else level.module, level.level.removesuffix("+"))
+
+
+def _comparable(value: Any) -> Any:
+    """A site's option in the one form that can be compared."""
+    if isinstance(value, tuple) and value and isinstance(value[0], LogLevel):
+        return tuple(sorted((plain_level(level) for level in value), key=str))
+    return value
 
 
 def _text(value: object) -> str:
