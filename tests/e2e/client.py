@@ -4,6 +4,8 @@
 ``client.py stall HOST PORT SECONDS``: ask for much, read a little, then stop reading for SECONDS.
 ``client.py echo-sum HOST PORT OCTETS``: send OCTETS, print the digest computed here and the one the server computed.
 ``client.py fetch-sum HOST PORT OCTETS``: fetch OCTETS, print the digest of what came and of what was expected.
+``client.py calls HOST PORT MILLISECONDS``: ask for the page over and over on new connections with that pause between,
+print for each call when it began and ended (CLOCK_MONOTONIC, which all containers share) and ``ok`` or what failed.
 """
 
 import hashlib
@@ -71,5 +73,19 @@ def fetch_sum(host, port, count):
     print(expected(count), digest.hexdigest())
 
 
-actions = {"many": many, "stall": stall, "echo-sum": echo_sum, "fetch-sum": fetch_sum}
+def calls(host, port, pause):
+    while True:
+        began = time.monotonic()
+        try:
+            connection = http.client.HTTPConnection(host, port, timeout=1)
+            connection.request("GET", "/")
+            outcome = "ok" if connection.getresponse().read() else "empty"
+            connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            outcome = repr(error)
+        print(f"{began:.3f} {time.monotonic():.3f} {outcome}", flush=True)
+        time.sleep(pause / 1000)
+
+
+actions = {"calls": calls, "many": many, "stall": stall, "echo-sum": echo_sum, "fetch-sum": fetch_sum}
 actions[sys.argv[1]](sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
