@@ -98,8 +98,9 @@ class LabHost:
             place.mkdir(exist_ok=True)
             os.chown(place, self.uid, self.gid)
         # Podman keeps what its DNS server serves below /run/containers whatever its own directories are: a private one.
+        # Podman's locks are in /dev/shm: a new host with an empty store frees those of all others.
         # A private /run/systemd decides whether this host has systemd, whatever the machine has.
-        places = "/run/containers /run/systemd"
+        places = "/run/containers /run/systemd /dev/shm"
         mount = f"for place in {places}; do mkdir -p $place && mount -t tmpfs tmpfs $place || exit; done"
         private = f"mount --make-rprivate / && {mount} && mount --make-rshared /"
         self._pause = subprocess.Popen(

@@ -152,6 +152,8 @@ class Host:
         lines += ["mkdir -p /run/containers", "mount -t tmpfs none /run/containers"]
         # A lab host is one without systemd, whatever the machine under it runs.
         lines.append("if [ -d /run/systemd ]; then mount -t tmpfs none /run/systemd; fi")
+        # Podman's locks live there, and a new host that starts with an empty store frees the locks of all others.
+        lines.append("mount -t tmpfs none /dev/shm")
         lines.append(f"touch {ready}")
         lines.append("exec sleep infinity")
         return "\n".join(lines) + "\n"
