@@ -9,6 +9,9 @@ from skupper_podman.files import make_directories, read_bytes, remove, write_ato
 from skupper_podman.plan import Step
 
 
+_OWN_DIRECTORY = "skupper"
+
+
 def writing(path: Path, content: bytes, mode: int = 0o644) -> Step:
     """A step that writes ``path``; its undo puts back what was there, directories included."""
     before = read_bytes(path)
@@ -32,7 +35,7 @@ def writing(path: Path, content: bytes, mode: int = 0o644) -> Step:
 
 
 def deleting(path: Path) -> Step | None:
-    """A step that removes ``path``, None if there is none."""
+    """A step that removes ``path``, and its directory if that is Skupper's own and empty then; None if there is none."""
     before = read_bytes(path)
     if before is None:
         return None
@@ -40,6 +43,9 @@ def deleting(path: Path) -> Step | None:
 
     def do() -> None:
         remove(path)
+        if path.parent.name == _OWN_DIRECTORY:
+            with contextlib.suppress(OSError):  # other files of ours, or somebody else's, are in it
+                path.parent.rmdir()
 
     def undo() -> None:
         make_directories(path.parent)

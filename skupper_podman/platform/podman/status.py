@@ -62,7 +62,7 @@ def site_status(context: Context) -> SiteStatus:
     spec = site.spec
     assert spec is not None
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asking = pool.submit(ask_router, context, site, "connection", "router.address")
+        asking = pool.submit(ask_router, context, site, "connection", "connector", "router.address")
         unit = pool.submit(unit_probe, context)
         answers, unit_result = asking.result(), unit.result()
     router = site.containers.get(names.ROUTER)
@@ -181,7 +181,7 @@ def unit_probe(context: Context) -> list[Probe]:
 def link_status(context: Context) -> tuple[LinkStatus, ...]:
     """Probe the links; see :meth:`skupper_podman.platform.Platform.link_status`."""
     site = context.site()
-    return link_statuses(site, ask_router(context, site, "connection") if site.links else RouterAnswers())
+    return link_statuses(site, ask_router(context, site, "connection", "connector") if site.links else RouterAnswers())
 
 
 def link_statuses(site: Observation, answers: RouterAnswers) -> tuple[LinkStatus, ...]:
@@ -205,7 +205,19 @@ def _link_status(site: Observation, secret: LinkSecret, answers: RouterAnswers) 
         if row.get("role") in ("inter-router", "edge") and row.get("host") == f"{host}:{port}" and _established(row):
             peer = str(row.get("container") or "")
             return LinkStatus(link, "connected", "", peer, _since(row))
-    return LinkStatus(link, "not connected", f"the router has no connection to {host}:{port}")
+    return LinkStatus(link, "not connected", _why_not(answers, secret.name, f"{host}:{port}"))
+
+
+def _why_not(answers: RouterAnswers, name: str, peer: str) -> str:
+    """Why the router has no connection for a link, in its own words where it has some."""
+    rows = answers.rows("connector")
+    if rows is None:
+        return f"the router has no connection to {peer}"
+    connector = next((row for row in rows if row.get("name") == name), None)
+    if connector is None:
+        return "the router does not know the link; skupper init repairs it"
+    message = str(connector.get("connectionMsg") or "").strip()
+    return f"no connection to {peer}: {message}" if message else f"still connecting to {peer}"
 
 
 def _since(row: Mapping[str, Any]) -> datetime.datetime | None:
