@@ -8,7 +8,6 @@ from pathlib import Path
 from skupper_podman.files import make_directories, read_bytes, remove, write_atomic
 from skupper_podman.plan import Step
 
-
 _OWN_DIRECTORY = "skupper"
 
 
@@ -35,7 +34,7 @@ def writing(path: Path, content: bytes, mode: int = 0o644) -> Step:
 
 
 def deleting(path: Path) -> Step | None:
-    """A step that removes ``path``, and its directory if that is Skupper's own and empty then; None if there is none."""
+    """A step that removes ``path``, None if there is none; its directory goes too if it is Skupper's own and empty."""
     before = read_bytes(path)
     if before is None:
         return None
