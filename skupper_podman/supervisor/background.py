@@ -160,10 +160,13 @@ class Background:
                 return 0
         self.tell("looking for the site")
         try:
-            return supervise(self._see_to_standby)
-        finally:
-            self._end_standby()
-            self._lead.leave()
+            code = supervise(self._see_to_standby)
+        except BaseException:
+            self._lead.leave()  # whoever stands by has a try
+            raise
+        self._end_standby()
+        self._lead.leave()
+        return code
 
     def _see_to_standby(self) -> bool:
         if not self._lead.kept():

@@ -2,7 +2,7 @@
 
 What always holds: at most one action is under way for a container; a container that stays broken is tried again after
 2, 4, 8, 16, then every 30 seconds; nothing is done while a skupper command changes the site; what Podman's own restart
-policy mends within a second is left to it; only a look that began after an action ended can judge that action.
+policy mends at once is left to it; only a look that began after an action ended can judge that action.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds in which Podman's restart policy may do it by itself."""
 PORT_GRACE = 1.0
 """Seconds a container that runs has for its published ports to appear; Podman opens them before it starts it."""

@@ -66,6 +66,17 @@ def arguments(pid: int) -> tuple[str, ...]:
     return tuple(content.decode(errors="replace").removesuffix("\0").split("\0")) if content else ()
 
 
+def named(name: str, uid: int) -> tuple[Process, ...]:
+    """The processes of user ``uid`` called ``name`` (the kernel keeps 15 characters of a name)."""
+    found = []
+    for entry in _PROC.iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and entry.stat().st_uid == uid:
+                process = find(int(entry.name))
+                found += [process] if process is not None and process.name == name[:15] else []
+    return tuple(found)
+
+
 def running(command: tuple[str, ...], uid: int) -> Process | None:
     """A process of user ``uid`` that runs exactly ``command``."""
     for entry in _PROC.iterdir():

@@ -7,6 +7,9 @@ and nobody else's container on it.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 from skupper_podman.desired import names
@@ -20,6 +23,7 @@ from skupper_podman.platform.podman.hostfile import deleting
 from skupper_podman.platform.podman.observe import Observation, container_of, is_site_volume, observe
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.platform.podman.supervise import removal_steps
+from skupper_podman.supervisor import processes
 
 
 def plan_delete(context: Context) -> Plan:
@@ -37,7 +41,7 @@ def plan_delete(context: Context) -> Plan:
     steps = [*unit, *_stop_steps(context, site)]
     steps += Steps(context.api, site.trees, site.present, now=context.now).make(changes)
     steps += _file_steps(context)
-    steps.append(_image_step(context))
+    steps.append(_last_step(context, {info.id for info in site.containers.values()}))
     name = site.spec.name if site.spec else ""
     facts = {"name": name, "notes": notes, "warnings": []}
     return Plan(f"Delete site {name}".strip(), tuple(steps), facts)
@@ -100,10 +104,12 @@ def _file_steps(context: Context) -> list[Step]:
     return [step for path in paths if (step := deleting(path)) is not None]
 
 
-def _image_step(context: Context) -> Step:
+def _last_step(context: Context, gone: set[str]) -> Step:
+    """What nothing needs any more, without the containers ``gone``."""
     removed: list[str] = []
 
     def do() -> None:
+        _end_monitors(context, gone)
         removed.extend(hostimage.remove_unused_images(context.api))
 
     def undo() -> None:
@@ -111,3 +117,11 @@ def _image_step(context: Context) -> Step:
             hostimage.ensure_host_image(context.api)
 
     return Step("delete", "images made of this host", do, undo)
+
+
+def _end_monitors(context: Context, gone: set[str]) -> None:
+    """End what Podman keeps for five minutes of each command run in a container, also of one that is gone."""
+    for monitor in processes.named("conmon", context.uid):
+        if processes.option(monitor.pid, "-c") in gone:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(monitor.pid, signal.SIGKILL)
