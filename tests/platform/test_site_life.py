@@ -18,6 +18,7 @@ from skupper_podman.errors import (
     InvalidError,
     NotEnabledError,
     NotFoundError,
+    PlatformError,
     PreflightError,
     SkupperError,
     UsageError,
@@ -287,6 +288,15 @@ def test_two_commands_at_once_do_not_lose_each_other(site: Host) -> None:
         assert platform.plan_init(AGAIN).lines() == []
     for name in names:
         run(site, lambda platform, name=name: platform.plan_service_delete(name))
+
+
+def test_a_site_that_does_not_come_up_leaves_nothing_but_its_last_words() -> None:
+    with one_host() as host:
+        before = picture(host)
+        hurried = replace(request(), timeout=0.01)
+        with session(host) as platform, pytest.raises(PlatformError, match=r"did not (run|answer|see the router)"):
+            platform.plan_init(hurried).apply()
+        assert picture(host) == before
 
 
 def test_blockers_are_all_told_at_once() -> None:
