@@ -48,6 +48,10 @@ def test_router_of_19() -> None:
     assert "resource_limits" not in body
 
 
+def test_restart_policy_is_podmans_only_without_systemd() -> None:
+    assert container_body(ROUTER, 0, 0, "no")["restart_policy"] == "no"
+
+
 def test_root_has_no_user_namespace() -> None:
     assert "userns" not in container_body(ROUTER, 0, 0)
 

@@ -88,8 +88,13 @@ class Machine:
         )
 
     def reboot(self) -> None:
-        """Shut the machine down, boot it again, and wait until it has; nobody logs in."""
-        self._run("restart", "--time", "60", "machine")
+        """Shut the machine down, boot it again, and wait until it has; nobody logs in.
+
+        Fails if the shutdown had to be cut short after a minute (137: SIGKILL).
+        """
+        self._run("stop", "--time", "60", "machine")
+        assert self._run("inspect", "--format", "{{.State.ExitCode}}", "machine").stdout.strip() != "137"
+        self._run("start", "machine")
         self.await_boot()
 
     def root(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:

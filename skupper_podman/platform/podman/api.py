@@ -28,16 +28,26 @@ _LOOK_AT_ONCE = 8
 class PodmanApi:
     """A Podman service. Safe to use from several threads."""
 
-    def __init__(self, endpoint: str, timeout: float = 30.0, *, uid: int | None = None, gid: int | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        timeout: float = 30.0,
+        *,
+        uid: int | None = None,
+        gid: int | None = None,
+        restart_policy: Callable[[], str] = lambda: "always",
+    ) -> None:
         """Use the service at ``endpoint`` (a URL as :mod:`endpoint` makes it); nothing is sent yet.
 
-        ``timeout`` in seconds limits each call. Containers are made for user ``uid``:``gid``, by default the caller's.
+        ``timeout`` in seconds limits each call. Containers are made for user ``uid``:``gid``, by default the caller's,
+        with ``restart_policy`` (asked for when one is made; see :mod:`body` for what speaks for ``no``).
         """
         import os
 
         self.endpoint = endpoint
         self.uid = os.getuid() if uid is None else uid
         self.gid = os.getgid() if gid is None else gid
+        self._restart_policy = restart_policy
         self._http = Transport(endpoint, timeout)
         self._run_root = ""
 
@@ -110,7 +120,7 @@ class PodmanApi:
             ConflictError: the name is in use.
             NotFoundError: its image, network or a volume is not there.
         """
-        body = container_body(container, self.uid, self.gid)
+        body = container_body(container, self.uid, self.gid, self._restart_policy())
         return str(self._post("containers/create", body=body, what=f"create container {container.name}")["Id"])
 
     def start(self, name: str) -> None:

@@ -4,6 +4,10 @@ What always holds: no container of ours keeps a capability, gains a privilege, o
 scratch space is a bounded tmpfs. Host directories are mounted read-only without relabelling: relabelling ``/usr`` for
 SELinux would break the host, so a container with host mounts runs with SELinux separation off instead. (A single socket
 is no exception: the API socket must be usable from a container as it is labelled.)
+
+The restart policy is ``always``, as in 1.9, only where no systemd supervises the site: while a host goes down, systemd
+ends the scopes of containers, Podman's policy starts them again, again and again, and the shutdown hangs until systemd
+loses patience after 90 seconds; and rootless, the policy of Podman 4.3 crashes for a container with published ports.
 """
 
 from __future__ import annotations
@@ -16,19 +20,21 @@ SCRATCH = ("/tmp", "/run", "/var/tmp")  # noqa: S108  paths in the container
 SCRATCH_SIZE = "64m"
 
 
-def container_body(container: Container, uid: int, gid: int) -> dict[str, Any]:
+def container_body(container: Container, uid: int, gid: int, restart_policy: str = "always") -> dict[str, Any]:
     """The specification sent to Podman; the container runs as ``uid``:``gid`` (rootless: mapped to themselves)."""
     body: dict[str, Any] = {
         "name": container.name,
         "image": container.image,
         "env": dict(container.env),
         "labels": dict(container.labels),
-        "restart_policy": "always",
+        "restart_policy": restart_policy,
         "user": f"{uid}:{gid}",
         "idmappings": {"HostUIDMapping": False, "HostGIDMapping": False},
         "cap_drop": ["ALL"],
         "no_new_privileges": True,
         "read_only_filesystem": True,
+        # A service may have port 80, and no capability is left to bind it; the setting is the container's own.
+        "sysctl": {"net.ipv4.ip_unprivileged_port_start": "0"},
         "stop_timeout": 10,
         "volumes": [_volume(mount) for mount in container.mounts if not _is_host_path(mount)],
         "mounts": [

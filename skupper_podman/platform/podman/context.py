@@ -22,6 +22,7 @@ from skupper_podman.paths import Paths, paths_for
 from skupper_podman.platform.podman import endpoint as endpoints
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.observe import Observation, observe
+from skupper_podman.systemd import Systemd
 
 LOCK_TIMEOUT = 60.0
 
@@ -59,9 +60,14 @@ class Context:
     def api(self) -> PodmanApi:
         """The Podman service; nothing is sent before it is asked something. Raises as :meth:`resolved_endpoint`."""
         if self._api is None:
-            self._api = PodmanApi(self.resolved_endpoint().url, uid=self.uid)
+            url = self.resolved_endpoint().url
+            self._api = PodmanApi(url, uid=self.uid, restart_policy=self._restart_policy)
             self._held.callback(self._api.close)
         return self._api
+
+    def _restart_policy(self) -> str:
+        """Podman restarts containers by itself only where no systemd supervises the site."""
+        return "always" if Systemd(self.paths, self.env, self.user).unavailable() else "no"
 
     def lock(self) -> None:
         """Keep other commands from changing the site until this one is closed or its process ends.
