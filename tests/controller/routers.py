@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import importlib.util
 import json
 import os
 import socket
@@ -18,13 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from skupper_podman import certs
 from skupper_podman.model.network import NetworkStatus, NetworkStatusError
 
 T = TypeVar("T")
 SKROUTERD = os.environ.get("SKUPPER_TEST_SKROUTERD", "")
-HAS_EMBEDDED = importlib.util.find_spec("skupper_podman.routerd.__main__") is not None
-KINDS = [kind for kind, there in (("embedded", HAS_EMBEDDED), ("skrouterd", bool(SKROUTERD))) if there]
+_NEEDS_SKROUTERD = pytest.mark.skipif(not SKROUTERD, reason="SKUPPER_TEST_SKROUTERD names no skrouterd")
+KINDS = ["embedded", pytest.param("skrouterd", marks=_NEEDS_SKROUTERD)]
 
 
 def eventually(probe: Callable[[], T], seconds: float = 40.0) -> T:

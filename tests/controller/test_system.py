@@ -11,8 +11,7 @@ import pytest
 from skupper_podman.model.network import NetworkStatus
 from tests.controller.routers import KINDS, Site, eventually, free_port, new_authority, running, write_certificates
 
-pytestmark = pytest.mark.skipif(not KINDS, reason="no router to test with")
-kinds = pytest.mark.parametrize("kind", KINDS or ["none"])
+kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def secured(site: Site, *hosts: str) -> Site:

@@ -3,7 +3,7 @@
 import json
 import stat
 
-from tests.e2e.conftest import PAGE, PROGRAMS, Sites
+from tests.e2e.conftest import PAGE, PROGRAMS, Sites, wait_until
 from tests.lab import Host
 
 
@@ -67,6 +67,15 @@ def test_containers_have_the_least_privilege(sites: Sites) -> None:
         assert details["HostConfig"]["ReadonlyRootfs"], name
         assert any("no-new-privileges" in option for option in details["HostConfig"]["SecurityOpt"]), name
         assert "podman.sock" not in json.dumps(details["Mounts"]), name
+
+
+def test_a_service_may_have_a_low_port(sites: Sites) -> None:
+    """No capability is left in the container to bind it."""
+    east = sites.east
+    east.skupper("expose", "host", "web", "--address", "low", "--port", "80", "--target-port", "8080")
+    command = ("curl", "--silent", "--max-time", "5", "http://low/")
+    wait_until(lambda: east.in_network("skupper", *command, check=False).stdout == PAGE, 15, "port 80 answers")
+    east.skupper("unexpose", "host", "web", "--address", "low")
 
 
 def test_commands_can_be_run_again(sites: Sites) -> None:

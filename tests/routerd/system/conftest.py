@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.routerd.system.lab import (
-    SKROUTERD,
     Lab,
     Server,
     connector,
@@ -22,9 +21,6 @@ from tests.routerd.system.lab import (
     tcp_listener,
     wait_for,
 )
-
-# Tests against a real skrouterd exist only where there is one.
-collect_ignore = [] if SKROUTERD else ["test_interop.py", "test_interop_lite.py"]
 
 
 @pytest.fixture

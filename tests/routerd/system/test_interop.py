@@ -1,4 +1,4 @@
-"""Services through networks of this router (P) and real skrouterds (S); only where SKUPPER_TEST_SKROUTERD is set."""
+"""Services through networks of this router (P) and real skrouterds (S)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.routerd.system.lab import (
+    SKROUTERD,
     Lab,
     Server,
     connect,
@@ -29,6 +30,8 @@ from tests.routerd.system.lab import (
     tcp_listener,
     wait_for,
 )
+
+pytestmark = pytest.mark.skipif(not SKROUTERD, reason="SKUPPER_TEST_SKROUTERD names no skrouterd")
 
 Build = Callable[[Lab, Path, int, int, dict[str, str]], None]
 

@@ -1,4 +1,4 @@
-"""The lite encapsulation between this router and real skrouterds; collected where SKUPPER_TEST_SKROUTERD is set."""
+"""The lite encapsulation between this router and real skrouterds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.routerd.system.lab import exchange, running
+from tests.routerd.system.lab import SKROUTERD, exchange, running
 from tests.routerd.system.test_interop import NETWORKS, Network
+
+pytestmark = pytest.mark.skipif(not SKROUTERD, reason="SKUPPER_TEST_SKROUTERD names no skrouterd")
 
 
 @pytest.mark.parametrize("name", ["P-S", "S-P", "S-P-S", "edge S on P"])
