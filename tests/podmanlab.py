@@ -120,7 +120,7 @@ class LabHost:
 
     def start_service(self) -> None:
         """Start Podman's API service and wait for its socket."""
-        own = [] if self.user else self._own_directories()
+        own = [] if self.user else self.own_directories()
         with (self.directory / "podman.log").open("ab") as log:
             self._service = self.popen(
                 ["podman", *own, "system", "service", "-t", "0", self.url], stdout=log, stderr=log
@@ -178,7 +178,8 @@ class LabHost:
         """Run ``systemctl --user`` on this host."""
         return self.run(["systemctl", "--user", *words])
 
-    def _own_directories(self) -> list[str]:
+    def own_directories(self) -> list[str]:
+        """Arguments of ``podman`` that give it the storage of this host."""
         places = {"--root": "root", "--runroot": "run", "--network-config-dir": "net", "--tmpdir": "tmp"}
         return [word for key, name in places.items() for word in (key, str(self.directory / name))] + [
             "--storage-driver",

@@ -397,6 +397,22 @@ def test_dead_service_and_missing_subordinate_ids() -> None:
 
 @needs_podman
 @pytest.mark.e2e
+def test_network_endpoint() -> None:
+    """Podman's service on TCP: refused at an address containers cannot use, accepted at one they can."""
+    with rootful_host() as host:
+        port = random.randrange(21000, 29000)
+        host.run(["ip", "addr", "add", "10.66.0.1/32", "dev", "lo"])
+        host.popen(["podman", *host.own_directories(), "system", "service", "-t", "0", f"tcp:0.0.0.0:{port}"])
+        for address, expected in (("127.0.0.1", ["podman-remote"]), ("10.66.0.1", [])):
+            url = f"http://{address}:{port}"
+            ask = ["curl", "-sf", f"{url}/v4.0.0/libpod/_ping"]
+            until(lambda: host.run(ask).returncode == 0, 20, "it listens")  # noqa: B023
+            done = host.run(host.python("-c", PREFLIGHT, url))
+            assert done.stdout.split() == expected, done
+
+
+@needs_podman
+@pytest.mark.e2e
 def test_full_storage() -> None:
     """Podman's storage on a small file system that is full: preflight says so, and so does Podman's own failure."""
     with rootful_host() as host:

@@ -115,6 +115,13 @@ def test_space_on_a_full_disk(host: LocalHost, tmp_path: Path) -> None:
         subprocess.run(["umount", str(small)], check=True)
 
 
+def test_lookup(host: LocalHost) -> None:
+    assert "127.0.0.1" in host.lookup("localhost")
+    assert host.lookup("10.1.2.3") == ("10.1.2.3",)
+    for name in ("no-such-host.invalid", "", "a" * 300, "x..y"):
+        assert isinstance(host.lookup(name), tuple)
+
+
 def test_programs(host: LocalHost) -> None:
     assert host.has_program("sh")
     assert not host.has_program("no-such-program")

@@ -58,6 +58,9 @@ class Facts:
     def addresses(self) -> tuple[str, ...]:
         return ("127.0.0.1", "10.0.0.7")
 
+    def lookup(self, name: str) -> tuple[str, ...]:
+        return {"localhost": ("127.0.0.1",), "here": ("10.0.0.7",)}.get(name, ())
+
     def space(self, path: Path) -> Space | None:
         return self.spaces.get(str(path), Space(str(path), 10**9, 1000, writable=True))
 
@@ -154,6 +157,14 @@ def test_remote_endpoint(info: HostInfo, host: Facts, words: str) -> None:
     assert found.cause.startswith("You cannot use a remote podman endpoint - ")
     assert words in found.cause
     assert "--podman-endpoint unix://" in found.fix
+
+
+def test_network_endpoint() -> None:
+    assert blockers(endpoint=Endpoint("http://here:8080", "CONTAINER_HOST")) == {}
+    local = blockers(endpoint=Endpoint("http://localhost:8080", "CONTAINER_HOST"))["podman-remote"]
+    assert local.cause == "local addresses cannot be used, got: 127.0.0.1 (from CONTAINER_HOST)"
+    unknown = blockers(endpoint=Endpoint("http://nowhere:8080", "PODMAN_ENDPOINT"))["podman-remote"]
+    assert unknown.cause == "unable to resolve hostname: nowhere (from PODMAN_ENDPOINT)"
 
 
 def test_unknown_uptime_is_no_reason() -> None:

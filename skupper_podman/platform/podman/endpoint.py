@@ -99,7 +99,9 @@ def check_remote(endpoint: Endpoint, lookup: Callable[[str], tuple[str, ...]]) -
     host = urlsplit(endpoint.url).hostname or ""
     addresses = lookup(host)
     if not addresses:
-        raise EndpointError(f"unable to resolve hostname: {host} (from {endpoint.origin})")
+        raise EndpointError(
+            f"unable to resolve hostname: {host} (from {endpoint.origin})", f"see why: getent hosts {host}"
+        )
     local = [address for address in addresses if address in ("127.0.0.1", "::1", "0.0.0.0", "::")]
     if local:
         raise EndpointError(

@@ -89,6 +89,10 @@ class Host(Protocol):
         """Addresses of the host's interfaces."""
         ...
 
+    def lookup(self, name: str) -> tuple[str, ...]:
+        """Addresses of the host called ``name``; none if it has none."""
+        ...
+
     def space(self, path: Path) -> Space | None:
         """Room for files below ``path``; None if it cannot be told."""
         ...
@@ -172,6 +176,14 @@ class LocalHost:
                 for entry in netifaces.ifaddresses(name).get(family, []):
                     found.append(str(entry.get("addr", "")).partition("%")[0])
         return tuple(dict.fromkeys(filter(None, found)))
+
+    def lookup(self, name: str) -> tuple[str, ...]:
+        """Addresses of the host called ``name``; none if it has none."""
+        try:
+            found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return ()
+        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def space(self, path: Path) -> Space | None:
         """Room for files below ``path``; None if it cannot be told."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skupper_podman.desired.resources import APPLICATION, PublishedPort
-from skupper_podman.errors import Blocker, SkupperError
+from skupper_podman.errors import Blocker, EndpointError, SkupperError
 from skupper_podman.platform.podman.api import PodmanApi
-from skupper_podman.platform.podman.endpoint import Endpoint
+from skupper_podman.platform.podman.endpoint import Endpoint, check_remote
 from skupper_podman.platform.podman.facts import ContainerInfo, HostInfo, NetworkInfo, VolumeInfo
 from skupper_podman.platform.podman.host import Host, Owner
 
@@ -108,7 +108,15 @@ def _endpoint(error: SkupperError, endpoint: Endpoint, host: Host) -> Iterator[B
 
 
 def _remote(podman: PodmanFacts, endpoint: Endpoint, host: Host) -> Iterator[Blocker]:
-    """Files of volumes are written through the file system, so Podman must run on this host, under this user."""
+    """Files of volumes are written through the file system, so Podman must run on this host, under this user.
+
+    And a network endpoint is used by containers, too, so it must not be an address only the host itself can use.
+    """
+    try:
+        check_remote(endpoint, host.lookup)
+    except EndpointError as error:
+        yield Blocker("podman-remote", error.message, error.hint)
+        return
     here, there = host.uptime(), podman.info.uptime
     booted_apart = here is not None and there is not None and abs(there - here) > _UPTIME_TOLERANCE
     cause = ""
