@@ -10,12 +10,15 @@ from pathlib import Path
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import says_well
 from skupper_podman.supervisor.uplink import Uplink, command_of, revive
+from tests.podmanlab import until
 
 
 def test_command_is_kept_without_descriptors() -> None:
     script = [sys.executable, "-c", "input()"]
     options = ["--mtu=65520", "-c", "-r", "3", "--exit-fd=4", "--netns-type=path", "/run/netns/x", "tap0"]
     with subprocess.Popen([*script, *options], stdin=subprocess.PIPE) as process:
+        # The kernel shows the command line a moment after the start.
+        until(lambda: processes.running((*script, *options), os.getuid()), 10, "it runs")
         kept = command_of(process.pid)
         found = processes.running((*script, *options), os.getuid())
         assert found is not None
