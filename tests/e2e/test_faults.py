@@ -113,7 +113,8 @@ def test_interrupted_init_leaves_nothing(host: Host, number: signal.Signals) -> 
         output, _ = process.communicate(timeout=60)
         timer.cancel()
         assert b"Traceback" not in output
-        if process.returncode == 0:
+        if b"now installed" in output:
+            # The signal came when all was done: the site stands, whatever the last moment's exit code.
             host.skupper("delete")
         else:
             assert process.returncode == 130, output
