@@ -17,14 +17,12 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from skupper_podman.routerd.codec import (
-    Buffer,
     DecodeError,
     Symbol,
     Timestamp,
     UByte,
     UInt,
     ULong,
-    decode,
     encode,
 )
 
@@ -221,11 +219,6 @@ def check_property_strings(items: Sequence[Any]) -> None:
 def section(code: int, value: object) -> bytes:
     """Octets of a section: short descriptor ``code`` and the encoded ``value``."""
     return bytes((0x00, 0x53, code)) + encode(value)
-
-
-def read_section(data: Buffer, offset: int) -> tuple[Any, int]:
-    """The value of a section whose descriptor ends at ``offset``, and the offset behind it."""
-    return decode(data, offset)
 
 
 def padded(value: object, count: int) -> list[Any]:

@@ -33,12 +33,6 @@ class Outcome:
     failed: bool = False
     undeliverable: bool = False
 
-    def as_settled(self, settled: bool) -> Outcome:
-        """The same state with another `settled`."""
-        if settled == self.settled:
-            return self
-        return Outcome(self.state, settled, self.condition, self.failed, self.undeliverable)
-
 
 ACCEPTED_SETTLED: Final = Outcome(ACCEPTED, True)
 RELEASED_SETTLED: Final = Outcome(RELEASED, True)

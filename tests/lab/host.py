@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -333,9 +333,3 @@ def _wait_for(condition: object, seconds: float, what: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come up within {seconds:.0f} s")
         time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def eventually(seconds: float) -> Iterator[float]:
-    """Yield the deadline of a polling loop."""
-    yield time.monotonic() + seconds

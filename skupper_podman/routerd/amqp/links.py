@@ -184,10 +184,6 @@ class OutLink(Link):
         self.on_finished: Callable[[OutLink], None] | None = None
         self._waiters: dict[Source, None] = {}
 
-    def deliver(self) -> OutDelivery:
-        """A sink for one message on this link."""
-        return OutDelivery(self)
-
     def send(self, octets: bytes) -> None:
         """Send a complete presettled message of the router itself; dropped when the peer takes none for long."""
         if self.pointer is None or self.over_capacity():
