@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import random
+import re
 import socket
 import threading
 import time
@@ -472,6 +473,18 @@ def test_remote_endpoint_that_is_not_there() -> None:
         PodmanApi("http://no-such-host.invalid:80", 10).info()
 
 
+def _whole_request(connection: socket.socket) -> bytes:
+    """One HTTP request to its end: a socket closed with octets unread resets the connection."""
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+        head, complete, body = received.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if complete and len(body) >= (int(length[1]) if length else 0):
+            break
+    return received
+
+
 class Impostor:
     """Something that listens on a socket and answers every request with ``answer``, a piece at a time."""
 
@@ -495,7 +508,7 @@ class Impostor:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection:
-            self.requests.append(connection.recv(65536))
+            self.requests.append(_whole_request(connection))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 for piece in self._pieces:
                     connection.sendall(piece)
