@@ -39,11 +39,18 @@ def unable() -> str:
     return f"needs {', '.join(missing)}" if missing else ""
 
 
+PATIENCE = 4
+"""How much longer than it should take something may take while other tests and other work share the machine."""
+
+
 def until(condition: Callable[[], object], seconds: float, what: str) -> float:
-    """Wait until ``condition`` is true and return how long that took; fails after ``seconds``."""
+    """Wait until ``condition`` is true and return how long that took; fails long after ``seconds``.
+
+    Nothing is measured here: ``seconds`` is what it takes on a quiet machine, see ``scripts/bench`` for figures.
+    """
     began = time.monotonic()
     last: object = None
-    while time.monotonic() - began < seconds:
+    while time.monotonic() - began < seconds * PATIENCE:
         try:
             last = condition()
             if last:
@@ -51,7 +58,7 @@ def until(condition: Callable[[], object], seconds: float, what: str) -> float:
         except Exception as error:
             last = error
         time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what} (last: {last!r})")
+    raise AssertionError(f"not within {seconds * PATIENCE:.0f} s: {what} (last: {last!r})")
 
 
 class LabHost:
@@ -103,6 +110,9 @@ class LabHost:
         places = "/run/containers /run/systemd /dev/shm"
         mount = f"for place in {places}; do mkdir -p $place && mount -t tmpfs tmpfs $place || exit; done"
         private = f"mount --make-rprivate / && {mount} && mount --make-rshared /"
+        # A way out, though it leads nowhere: on a machine that has just booted the supervisor waits for one.
+        wire = "ip link add stub0 type veth peer name wire0 && ip link set wire0 up && ip link set stub0 up"
+        way_out = f"{wire} && ip addr add 198.51.100.2/24 dev stub0 && ip route add default dev stub0 metric 1000"
         self._pause = subprocess.Popen(
             [
                 "unshare",
@@ -110,7 +120,7 @@ class LabHost:
                 "--mount",
                 "sh",
                 "-c",
-                f"{private} && ip link set lo up && echo up && exec sleep infinity",
+                f"{private} && ip link set lo up && {way_out} && echo up && exec sleep infinity",
             ],
             stdout=subprocess.PIPE,
         )

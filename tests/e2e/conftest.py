@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.lab import Host, Lab, missing_requirements
+from tests.podmanlab import until
 
 PAGE = "hello from east\n"
 PROGRAMS = ("--volume", f"{Path(__file__).parent}:/programs:ro", "--workdir", "/programs")
@@ -40,14 +40,6 @@ class Sites:
         ).stdout
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Poll until ``condition`` is true; ``seconds`` is a bound, not a measure."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
-
-
 def make_sites(lab: Lab, routers: Mapping[str, str] | None = None) -> Sites:
     """Two sites, a link, a service; as the README tells it. ``routers`` names each host's kind of router."""
     kinds = routers or {}
@@ -68,7 +60,7 @@ def make_sites(lab: Lab, routers: Mapping[str, str] | None = None) -> Sites:
     )  # fmt: skip
     east.skupper("expose", "host", "web", "--address", "backend", "--port", "8080")
     west.skupper("service", "create", "backend", "8080")
-    wait_until(lambda: sites.fetch() == PAGE, 30, "the service answers")
+    until(lambda: sites.fetch() == PAGE, 30, "the service answers")
     return sites
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PAGE, PROGRAMS, wait_until
+from tests.e2e.conftest import PAGE, PROGRAMS
 from tests.e2e.machine import USER, Machine
 from tests.lab import Lab
-from tests.podmanlab import unable
+from tests.podmanlab import unable, until
 
 pytestmark = [
     pytest.mark.skipif(bool(unable()), reason=unable() or "-"),
@@ -42,7 +42,7 @@ def machine() -> Iterator[Machine]:
             east.skupper("expose", "host", "web", "--address", "backend", "--port", "8080")
             found.await_boot()
             found.type("loginctl", "enable-linger", USER)
-            wait_until(
+            until(
                 lambda: found.type("systemctl", "--user", "is-system-running", user=USER, expect=None).returncode == 0,
                 20, "the user's manager runs",
             )  # fmt: skip
@@ -89,7 +89,7 @@ def show(machine: Machine) -> None:
 
 def await_site(machine: Machine, user: str, seconds: float) -> None:
     try:
-        wait_until(lambda: works(machine, user), seconds, f"the site of {user} works")
+        until(lambda: works(machine, user), seconds, f"the site of {user} works")
     except AssertionError:
         show(machine)
         raise

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PAGE, PROGRAMS, Sites, wait_until
+from tests.e2e.conftest import PAGE, PROGRAMS, Sites
 from tests.lab import Host
+from tests.podmanlab import until
 
 
 def container_pid(host: Host, name: str) -> int:
@@ -35,12 +36,12 @@ def status_says_ok(host: Host) -> bool:
 )
 def test_killed_process_is_back(sites: Sites, side: str, container: str) -> None:
     host: Host = getattr(sites, side)
-    wait_until(lambda: sites.fetch() == PAGE and status_says_ok(host), 20, "all well before")
+    until(lambda: sites.fetch() == PAGE and status_says_ok(host), 20, "all well before")
     before = container_pid(host, container)
     os.kill(before, signal.SIGKILL)
-    wait_until(lambda: container_pid(host, container) not in (0, before), 10, f"{container} runs again")
-    wait_until(lambda: sites.fetch() == PAGE, 10, f"the service after {container} on {side} was killed")
-    wait_until(lambda: status_says_ok(host), 20, "status is well again")
+    until(lambda: container_pid(host, container) not in (0, before), 10, f"{container} runs again")
+    until(lambda: sites.fetch() == PAGE, 10, f"the service after {container} on {side} was killed")
+    until(lambda: status_says_ok(host), 20, "status is well again")
 
 
 def test_status_is_not_ok_while_the_router_is_gone(sites: Sites) -> None:
@@ -49,19 +50,19 @@ def test_status_is_not_ok_while_the_router_is_gone(sites: Sites) -> None:
         result = sites.west.skupper("status", check=False)
         assert result.returncode == 1
         assert "skupper-router" in result.stdout + result.stderr
-        wait_until(
+        until(
             lambda: sites.east.skupper("link", "status", "link1", check=False).returncode == 1, 30, "link seen as down"
         )
     finally:
         sites.west.podman("unpause", "skupper-router")
-    wait_until(lambda: sites.fetch() == PAGE, 30, "the service after the pause")
+    until(lambda: sites.fetch() == PAGE, 30, "the service after the pause")
 
 
 def test_cut_cable_is_mended_without_a_command(sites: Sites) -> None:
     sites.lab.cut(sites.east)
-    wait_until(lambda: sites.fetch(timeout=2) == "", 20, "the cut is felt")
+    until(lambda: sites.fetch(timeout=2) == "", 20, "the cut is felt")
     sites.lab.join(sites.east)
-    wait_until(lambda: sites.fetch() == PAGE, 30, "the service after the cable is back")
+    until(lambda: sites.fetch() == PAGE, 30, "the service after the cable is back")
 
 
 def resident_kib(pid: int) -> int:
@@ -73,7 +74,7 @@ def resident_kib(pid: int) -> int:
 
 def test_stalled_readers_cost_bounded_memory(sites: Sites) -> None:
     names = [(host, name) for host in (sites.west, sites.east) for name in ("skupper-router", "backend")]
-    wait_until(lambda: sites.fetch() == PAGE, 20, "all well before")
+    until(lambda: sites.fetch() == PAGE, 20, "all well before")
     before = {key: resident_kib(container_pid(*key)) for key in names}
     stalled = [
         sites.west.podman(
@@ -156,7 +157,7 @@ def test_half_broken_site_is_repaired(host: Host) -> None:
     result = host.skupper("status", check=False)
     assert result.returncode == 1
     host.skupper("init", "--router", "embedded", "--site-name", "solo")
-    wait_until(lambda: status_says_ok(host), 20, "status after the repair")
+    until(lambda: status_says_ok(host), 20, "status after the repair")
     assert "container db" in host.labelled()
 
 
@@ -164,7 +165,7 @@ def test_taken_port_names_its_owner(host: Host) -> None:
     untouched = everything(host)
     server = host.popen("python3", "-m", "http.server", "55671", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: "55671" in host.run("ss", "-ltn").stdout, 10, "the port is taken")
+        until(lambda: "55671" in host.run("ss", "-ltn").stdout, 10, "the port is taken")
         result = host.skupper("init", "--router", "embedded", expect=1)
     finally:
         server.kill()

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import PAGE, PROGRAMS, Sites, make_sites, wait_until
+from tests.e2e.conftest import PAGE, PROGRAMS, Sites, make_sites
 from tests.lab import Completed, Host, Lab
+from tests.podmanlab import until
 from tests.routerd.system import lab as processes
 
 GO = os.environ.get("SKUPPER_TEST_SKUPPER_GO", "")
@@ -90,8 +91,8 @@ def test_go_reads_our_sites(known: Sites) -> None:
         assert "backend:8080 (tcp)" in go(host, "service", "status").stdout
     assert "host: web - ports: map[8080:8080]" in go(known.east, "service", "status", "-v").stdout
     assert "Link link1 is connected" in go(known.east, "link", "status", "link1").stdout
-    wait_until(lambda: "connected to 1 other site" in go(known.west, "status").stdout, 30, "Go sees both sites")
-    wait_until(lambda: "site name: east" in go(known.west, "network", "status").stdout, 30, "Go sees the network")
+    until(lambda: "connected to 1 other site" in go(known.west, "status").stdout, 30, "Go sees both sites")
+    until(lambda: "site name: east" in go(known.west, "network", "status").stdout, 30, "Go sees the network")
     incoming = go(known.west, "link", "status").stdout
     assert "Incoming link from site" in incoming
 
@@ -117,14 +118,14 @@ def test_tokens_of_either_are_taken_by_the_other(known: Sites) -> None:
         token = known.lab.directory / f"{maker}.token"
         makers[maker]("token", "create", str(token))
         takers[taker]("link", "create", str(token), "--name", maker)
-        wait_until(partial(go_connected, east, maker), 20, "Go sees the link")
+        until(partial(go_connected, east, maker), 20, "Go sees the link")
         assert east.skupper("link", "status", maker).stdout == f"Link {maker} is connected\n"
-        wait_until(lambda: known.fetch() == PAGE, 20, "the service over the new link")
+        until(lambda: known.fetch() == PAGE, 20, "the service over the new link")
         takers[maker]("link", "delete", maker)
-        wait_until(lambda: not skmanage_links(east), 10, "the link is gone")
+        until(lambda: not skmanage_links(east), 10, "the link is gone")
     token = known.lab.directory / "ours.token"
     east.skupper("link", "create", str(token), "--name", "link1")
-    wait_until(lambda: known.fetch() == PAGE, 20, "the service again")
+    until(lambda: known.fetch() == PAGE, 20, "the service again")
 
 
 def skmanage_links(host: Host) -> list[dict[str, Any]]:
@@ -135,10 +136,10 @@ def skmanage_links(host: Host) -> list[dict[str, Any]]:
 def test_go_changes_our_services(known: Sites) -> None:
     east = known.east
     go(east, "service", "unbind", "backend", "host", "web")
-    wait_until(lambda: known.fetch(timeout=2) == "", 20, "no target any more")
+    until(lambda: known.fetch(timeout=2) == "", 20, "no target any more")
     assert "no target" in east.skupper("service", "status").stdout
     go(east, "service", "bind", "backend", "host", "web")
-    wait_until(lambda: known.fetch() == PAGE, 20, "the target Go bound")
+    until(lambda: known.fetch() == PAGE, 20, "the target Go bound")
     assert "web" in east.skupper("service", "status", "-v").stdout
     east.skupper("service", "create", "spare", "9090")
     go(east, "service", "delete", "spare")
@@ -206,7 +207,7 @@ def test_many_connections(mixed: Sites) -> None:
 @needs_images
 def test_status_is_complete(mixed: Sites) -> None:
     for host, peer in ((mixed.west, mixed.east), (mixed.east, mixed.west)):
-        wait_until(partial(complete, host), 30, "the status has each router, link, listener and connector")
+        until(partial(complete, host), 30, "the status has each router, link, listener and connector")
         assert host.skupper("status").stdout.startswith(
             f'Skupper is enabled for "root" with site name "{host.name}". It is connected to 1 other site.'
         )
@@ -249,8 +250,8 @@ def test_killed_router_is_back(mixed: Sites, side: str) -> None:
     pid = int(host.podman("inspect", "--format", "{{.State.Pid}}", "skupper-router").stdout)
     os.kill(pid, signal.SIGKILL)
     for caller in (mixed.west, mixed.east):
-        wait_until(partial(reaches, caller), 30, f"{caller.name} reaches the service again")
-        wait_until(partial(is_well, caller), 30, "status is well again")
+        until(partial(reaches, caller), 30, f"{caller.name} reaches the service again")
+        until(partial(is_well, caller), 30, "status is well again")
     transfer(mixed.west, "fetch-sum")
 
 
@@ -310,7 +311,7 @@ def test_site_of_go_is_read_adopted_and_deleted(made_by_go: Host) -> None:
     assert failing <= {"supervisor"}
     host.skupper("service", "create", "backend", "8080")
     # Its controller takes some twenty seconds to see a change.
-    wait_until(lambda: "backend:8080 (tcp)" in go(host, "service", "status").stdout, 60, "Go sees the service")
+    until(lambda: "backend:8080 (tcp)" in go(host, "service", "status").stdout, 60, "Go sees the service")
     # init puts our controller and supervisor in place of theirs; name, id and services stay.
     host.skupper("init", "--site-name", "solo", "--ingress", "none", "--router", "image")
     assert host.skupper("status").stdout.startswith('Skupper is enabled for "root" with site name "solo".')

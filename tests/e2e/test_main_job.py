@@ -3,8 +3,9 @@
 import json
 import stat
 
-from tests.e2e.conftest import PAGE, PROGRAMS, Sites, wait_until
+from tests.e2e.conftest import PAGE, PROGRAMS, Sites
 from tests.lab import Host
+from tests.podmanlab import until
 
 
 def client(sites: Sites, *argv: str, timeout: float = 120) -> str:
@@ -74,7 +75,7 @@ def test_a_service_may_have_a_low_port(sites: Sites) -> None:
     east = sites.east
     east.skupper("expose", "host", "web", "--address", "low", "--port", "80", "--target-port", "8080")
     command = ("curl", "--silent", "--max-time", "5", "http://low/")
-    wait_until(lambda: east.in_network("skupper", *command, check=False).stdout == PAGE, 15, "port 80 answers")
+    until(lambda: east.in_network("skupper", *command, check=False).stdout == PAGE, 15, "port 80 answers")
     east.skupper("unexpose", "host", "web", "--address", "low")
 
 

@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from tests.e2e.conftest import wait_until
 from tests.lab import Host
-from tests.podmanlab import rootless_host
+from tests.podmanlab import rootless_host, until
 
 
 def init(host: Host) -> None:
@@ -29,7 +28,7 @@ def test_gateway_keeps_its_hardware_address(host: Host) -> None:
     host.run("ip", "link", "set", "lowest", "master", bridge, "up")
     assert hardware_address(host, bridge) == before
     host.podman("stop", "--all", "--time", "1")  # the bridge goes away with its last container, and comes back
-    wait_until(lambda: host.skupper("status", check=False).returncode == 0, 30, "the supervisor has mended the site")
+    until(lambda: host.skupper("status", check=False).returncode == 0, 30, "the supervisor has mended the site")
     before = hardware_address(host, bridge)
     host.run("ip", "link", "set", "lowest", "master", bridge, "up")
     assert hardware_address(host, bridge) == before

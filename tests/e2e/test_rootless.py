@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import PAGE, wait_until
+from tests.e2e.conftest import PAGE
 from tests.e2e.userhost import UserHost, user_host
 from tests.lab import Host, Lab
-from tests.podmanlab import unable
+from tests.podmanlab import unable, until
 
 SYSTEMD = Path("/lib/systemd/systemd")
 BACK = 10.0
@@ -193,13 +193,13 @@ def test_init_says_who_watches_the_site(place: Place) -> None:
     assert shown.returncode == 0
     assert "active (running)" in shown.stdout
     said = "3 containers run"
-    wait_until(lambda: said in place.host.systemctl("status", "--no-pager", UNIT).stdout, 10, "the unit says so")
+    until(lambda: said in place.host.systemctl("status", "--no-pager", UNIT).stdout, 10, "the unit says so")
 
 
 def test_service_is_called_by_name_from_both_sides(place: Place) -> None:
     place.call()
     with Watch(place) as watch:
-        wait_until(watch.served, 30, "the service of the other site answers here")
+        until(watch.served, 30, "the service of the other site answers here")
     place.host.container(
         "python3", "server.py", "9090", name="own",
         options=("--volume", f"{place.lab.directory}:/srv:ro", "--volume", f"{PROGRAMS}:/p:ro", "--workdir", "/p"),
@@ -210,7 +210,7 @@ def test_service_is_called_by_name_from_both_sides(place: Place) -> None:
     def fetch() -> str:
         return place.east.in_network("skupper", "curl", "-s", "-m", "2", "http://front:9090/", check=False).stdout
 
-    wait_until(lambda: fetch() == PAGE, 20, "the service of this site answers there")
+    until(lambda: fetch() == PAGE, 20, "the service of this site answers there")
     for command, wanted in (("link", "Incoming link from site"), ("service", "front:9090"), ("network", "east")):
         assert wanted in place.host.skupper(command, "status").stdout
 
@@ -231,16 +231,16 @@ def test_service_is_called_by_name_from_both_sides(place: Place) -> None:
 )
 def test_killed_process_is_back(place: Place, part: str) -> None:
     with Watch(place) as watch:
-        wait_until(lambda: watch.served() and watch.well(), 20, "all is well before")
+        until(lambda: watch.served() and watch.well(), 20, "all is well before")
         before = place.processes(part)
         assert before
         at = time.monotonic()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: set(place.processes(part)) - set(before), BACK, f"there is a new {part}")
-        wait_until(watch.served, BACK, "calls succeed")
+        until(lambda: set(place.processes(part)) - set(before), BACK, f"there is a new {part}")
+        until(watch.served, BACK, "calls succeed")
         mended = time.monotonic()
-        wait_until(lambda: watch.well(mended), 20, "status says that all is well")
+        until(lambda: watch.well(mended), 20, "status says that all is well")
     failed = [ended - at for began, ended, outcome in watch.calls(at) if outcome != "ok"]
     assert not failed or failed[-1] < BACK
     assert watch.lies() == []
@@ -249,14 +249,14 @@ def test_killed_process_is_back(place: Place, part: str) -> None:
 def test_all_supervisors_at_once(place: Place) -> None:
     """What is killed while nobody watches is mended by whoever comes back; in the background one of two stays."""
     with Watch(place) as watch:
-        wait_until(lambda: watch.served() and watch.well(), 20, "all is well before")
+        until(lambda: watch.served() and watch.well(), 20, "all is well before")
         before = place.processes(f"conmon of {SERVICE}")
         for pid in place.supervisor() + before:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: set(place.processes(f"conmon of {SERVICE}")) - set(before), 2 * BACK, "it is mended")
-        wait_until(watch.served, BACK, "calls succeed")
+        until(lambda: set(place.processes(f"conmon of {SERVICE}")) - set(before), 2 * BACK, "it is mended")
+        until(watch.served, BACK, "calls succeed")
         mended = time.monotonic()
-        wait_until(lambda: watch.well(mended), 20, "status says that all is well")
+        until(lambda: watch.well(mended), 20, "status says that all is well")
     assert watch.lies() == []
 
 
@@ -275,7 +275,7 @@ def test_unit_is_stopped_and_started(place: Place) -> None:
     assert "systemctl --user" in done.text
     assert host.systemctl("start", UNIT).returncode == 0
     with Watch(place) as watch:
-        wait_until(lambda: watch.served() and watch.well(), 20, "all is well again")
+        until(lambda: watch.served() and watch.well(), 20, "all is well again")
 
 
 def test_delete_leaves_nothing(place: Place) -> None:

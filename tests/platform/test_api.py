@@ -529,18 +529,18 @@ def test_hung_service(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(EndpointError, match="did not answer within 1 seconds") as caught:
         PodmanApi(f"unix://{tmp_path / 's'}", 1).info()
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 30
     assert "systemctl" in caught.value.hint
     found.close()
 
 
 def test_service_that_never_comes_to_an_end(tmp_path: Path) -> None:
     """The limit is one for the whole exchange: a byte now and then does not help."""
-    found = Impostor(tmp_path / "s", HEAD, *[b" "] * 100, pause=0.1)
+    found = Impostor(tmp_path / "s", HEAD, *[b" "] * 600, pause=0.1)
     began = time.monotonic()
     with pytest.raises(EndpointError, match="did not answer within 1 seconds"):
         PodmanApi(f"unix://{tmp_path / 's'}", 1).info()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     found.close()
 
 

@@ -28,8 +28,12 @@ def reachability(host: str, port: int, data: Mapping[str, bytes], limit: float =
     thread = threading.Thread(target=lambda: outcome.append(_try(host, port, data, limit)), daemon=True)
     thread.start()
     thread.join(limit)
-    problem = outcome[0] if outcome else f"{host}:{port} did not answer within {limit:g} seconds; {_LATER}"
+    problem = outcome[0] if outcome else _silent(host, port, limit)
     return (problem,) if problem else ()
+
+
+def _silent(host: str, port: int, limit: float) -> str:
+    return f"{host}:{port} did not answer within {limit:g} seconds; {_LATER}"
 
 
 def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> str:
@@ -39,11 +43,16 @@ def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> str:
         return f"{host} cannot be resolved to an address on this host; {_LATER}"
     try:
         connection = socket.create_connection((host, port), limit)
+    except TimeoutError:
+        return _silent(host, port, limit)
     except OSError as error:
         reason = error.strerror or str(error)
         return f"{host}:{port} ({addresses[0][4][0]}) cannot be reached from this host now: {reason}; {_LATER}"
     with connection:
-        return _try_tls(connection, host, port, data)
+        try:
+            return _try_tls(connection, host, port, data)
+        except TimeoutError:
+            return _silent(host, port, limit)
 
 
 def _try_tls(connection: socket.socket, host: str, port: int, data: Mapping[str, bytes]) -> str:
@@ -54,6 +63,8 @@ def _try_tls(connection: socket.socket, host: str, port: int, data: Mapping[str,
             return ""
     except ssl.SSLCertVerificationError as error:
         return f"{host}:{port} does not show the certificate of the site that issued the token: {error.verify_message}"
+    except TimeoutError:
+        raise  # it may speak TLS, and be slow
     except (OSError, InvalidError) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
         return f"{host}:{port} does not speak TLS as a router does: {reason}; {_LATER}"

@@ -34,7 +34,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], Any], what: str, limit: float = 15.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, limit: float = 60.0) -> Any:
     """Wait until `condition` gives something true; it may raise OSError meanwhile."""
     deadline = time.monotonic() + limit
     while True:
