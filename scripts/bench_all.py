@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-GROUPS = ("cli", "site", "router")
+GROUPS = ("cli", "site", "router", "chain")
 
 
 def main() -> int:
