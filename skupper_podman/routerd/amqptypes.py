@@ -18,6 +18,9 @@ MAX_DEPTH = 32
 MAX_EMPTY_ELEMENTS = 256
 """Most elements of an array whose constructor needs no octets per element."""
 
+MAX_UUID_KEYS = 64
+"""Most uuids among the keys of a map: their hashes are not salted, so that whoever sends many can make them collide."""
+
 
 class CodecError(ValueError):
     """Octets or a value that AMQP 1.0 does not allow, or that exceed a limit of this codec."""

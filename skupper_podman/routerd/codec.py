@@ -7,7 +7,8 @@ What always holds:
 
 * ``decode(encode(v))`` gives ``v`` back, wrapper types included.
 * Any octets either decode or raise `CodecError`; nothing else escapes. Nesting (`MAX_DEPTH`) and the number of
-  elements that occupy no octets (`MAX_EMPTY_ELEMENTS`) are bounded, so memory stays proportional to the input.
+  elements that occupy no octets (`MAX_EMPTY_ELEMENTS`) are bounded, so memory stays proportional to the input; so
+  does time, since keys of maps are of types whose hashes a sender cannot make collide (few of them, for uuids).
 * Scalars take their shortest form. Compound values take the 32-bit form, an empty list the form without
   octets: the choice of qpid-proton, hence of every router in the field.
 """
@@ -23,6 +24,7 @@ from skupper_podman.routerd.amqpencode import encode, encode_into
 from skupper_podman.routerd.amqptypes import (
     MAX_DEPTH,
     MAX_EMPTY_ELEMENTS,
+    MAX_UUID_KEYS,
     Array,
     Byte,
     Char,
@@ -46,6 +48,7 @@ from skupper_podman.routerd.amqptypes import (
 __all__ = [
     "MAX_DEPTH",
     "MAX_EMPTY_ELEMENTS",
+    "MAX_UUID_KEYS",
     "Array",
     "Buffer",
     "Byte",
@@ -76,6 +79,9 @@ _U8, _U16, _U32, _U64 = (struct.Struct(">" + c) for c in "BHIQ")
 _S8, _S16, _S32, _S64 = (struct.Struct(">" + c) for c in "bhiq")
 _F32, _F64 = struct.Struct(">f"), struct.Struct(">d")
 _NO_OCTETS = frozenset((0x40, 0x41, 0x42, 0x43, 0x44, 0x45))
+
+_NUMBERS = (int, UByte, UShort, UInt, ULong, Byte, Short, Int, Timestamp, float, Float)
+_KEY_TYPES = frozenset((str, Symbol, Char, bytes, Decimal, bool, type(None), uuid.UUID, *_NUMBERS))
 
 _Reader: TypeAlias = Callable[[Buffer, int, int, int], tuple[Any, int]]
 
@@ -216,10 +222,14 @@ def _read_map(buffer: Buffer, pos: int, end: int, count: int, depth: int) -> dic
     items = _read_list(buffer, pos, end, count, depth)
     if count % 2:
         raise DecodeError("map with a key without value")
-    try:
-        return dict(zip(items[::2], items[1::2], strict=True))
-    except TypeError:
-        raise DecodeError("map key is a compound value") from None
+    keys = items[::2]
+    kinds = set(map(type, keys))
+    if not kinds <= _KEY_TYPES:
+        # An array or a described value hashes as its content, which its sender chooses.
+        raise DecodeError("map key is a compound value")
+    if uuid.UUID in kinds and sum(type(key) is uuid.UUID for key in keys) > MAX_UUID_KEYS:
+        raise DecodeError(f"map with more than {MAX_UUID_KEYS} uuids as keys")
+    return dict(zip(keys, items[1::2], strict=True))
 
 
 def _read_array(buffer: Buffer, pos: int, end: int, count: int, depth: int) -> Array:

@@ -60,13 +60,31 @@ class AnnotationsError(DecodeError):
     """A router-annotations section of the wrong form; the delivery is rejected with ``amqp:invalid-field``."""
 
 
+#: Longer texts and traces are encoded anew each time: a peer could fill the caches with very long ones.
+_CACHED_TEXT: Final = 256
+_CACHED_TRACE: Final = 32
+
+
 @lru_cache(maxsize=4096)
-def _text(value: str | None) -> bytes:
+def _short_text(value: str | None) -> bytes:
     return encode(value)
 
 
-@lru_cache(maxsize=1024)
+def _text(value: str | None) -> bytes:
+    return _short_text(value) if value is None or len(value) <= _CACHED_TEXT else encode(value)
+
+
 def _trace(nodes: tuple[str, ...]) -> bytes:
+    short = len(nodes) <= _CACHED_TRACE and all(len(node) <= _CACHED_TEXT for node in nodes)
+    return _short_trace(nodes) if short else _nodes(nodes)
+
+
+@lru_cache(maxsize=1024)
+def _short_trace(nodes: tuple[str, ...]) -> bytes:
+    return _nodes(nodes)
+
+
+def _nodes(nodes: tuple[str, ...]) -> bytes:
     if not nodes:
         return b"\x45"
     items = b"".join(map(_text, nodes))

@@ -15,6 +15,7 @@ from skupper_podman.routerd.amqp.deliveries import InDelivery
 from skupper_podman.routerd.amqp.endpoints import WRONG_ROLE, attach_receiving, attach_sending, capabilities
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, InLink, Link, OutLink, echo_termini, new_link, refuse
 from skupper_podman.routerd.amqp.wire import Pointer, lib
+from skupper_podman.routerd.core.bodies import MAX_COST
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class InterRouterRole(Role):
     def _cost(self) -> int:
         remote = self.conn.remote_properties.get("qd.inter-router-cost")
         cost = int(remote) if isinstance(remote, int) and not isinstance(remote, bool) and remote > 0 else 1
-        return max(cost, self.conn.settings.cost)
+        return min(max(cost, self.conn.settings.cost), MAX_COST)
 
     # -- use ---------------------------------------------------------------------------------------
 

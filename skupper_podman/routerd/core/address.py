@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final
 
+from skupper_podman.routerd.core.limits import MAX_SEGMENTS
+
 
 class Treatment(IntEnum):
     """Distribution of messages to an address; the numbers travel in mobile address updates."""
@@ -175,7 +177,7 @@ class Rules:
 
     def match(self, address: str) -> Rule | None:
         """The best rule for a mobile address, given without its class letter."""
-        return _match(self._root, _SEPARATORS.split(address), 0)
+        return _match(self._root, _SEPARATORS.split(address, MAX_SEGMENTS), 0)
 
     def treatment(self, key: str, hint: Treatment | None = None) -> Treatment:
         """Treatment of a new table entry; ``hint`` is what another router or the creator says of it."""

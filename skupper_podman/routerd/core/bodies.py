@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from skupper_podman.routerd.codec import Int, Symbol
 from skupper_podman.routerd.core.address import Treatment
+from skupper_podman.routerd.core.limits import MAX_KEY, MAX_NUMBER, MAX_ROUTERS
 from skupper_podman.routerd.message import MESH_LENGTH
 
 ENGINE_VERSION: Final = 1
@@ -42,14 +43,14 @@ def _map(body: object) -> Mapping[Any, Any]:
 
 def _text(fields: Mapping[Any, Any], name: str) -> str:
     value = fields.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or len(value) > MAX_KEY:
         raise ProtocolError(f"field '{name}' is not a string")
     return str(value)
 
 
 def _number(fields: Mapping[Any, Any], name: str, default: int | None = None) -> int:
     value = fields.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_NUMBER:
         raise ProtocolError(f"field '{name}' is not a number")
     return int(value)
 
@@ -132,9 +133,12 @@ class LinkStateUpdate:
         fields = _map(body)
         state = _map(fields.get("ls"))
         peers = _map(state.get("peers"))
+        if len(peers) >= MAX_ROUTERS:
+            raise ProtocolError("field 'peers' has more routers than a network may have")
         costs: dict[str, int] = {}
         for peer, cost in peers.items():
-            if not isinstance(peer, str) or isinstance(cost, bool) or not isinstance(cost, int):
+            named = isinstance(peer, str) and len(peer) <= MAX_KEY
+            if not named or isinstance(cost, bool) or not isinstance(cost, int):
                 raise ProtocolError("field 'peers' does not map names to costs")
             costs[str(peer)] = min(max(int(cost), 1), MAX_COST)
         return cls(_text(fields, "id"), _number(fields, "instance", 0), _number(state, "ls_seq"), costs)
@@ -174,6 +178,8 @@ class Descriptor:
         """From a decoded list; unknown treatments become None; raises `ProtocolError`."""
         if not isinstance(value, list) or not value or not isinstance(value[0], str) or value[0][:1] not in ("M", "H"):
             raise ProtocolError("address descriptor does not begin with a mobile address")
+        if len(value[0]) > MAX_KEY:
+            raise ProtocolError("address descriptor with an address that is too long")
         items = value[1:5] + [None] * (5 - len(value))
         hint, in_links, _, mesh = items[:4]
         numbers = [item if isinstance(item, int) and not isinstance(item, bool) else None for item in (hint, in_links)]

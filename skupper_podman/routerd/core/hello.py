@@ -2,7 +2,8 @@
 
 Why: a link is usable for routing only when both ends receive each other.
 
-What always holds: ``seen`` holds exactly the routers heard within ``max_age`` seconds, this router never among them.
+What always holds: ``seen`` holds exactly the routers heard within ``max_age`` seconds, this router never among them;
+of more than `MAX_ROUTERS` the later ones are not heard.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from skupper_podman.routerd.core.bodies import Hello
+from skupper_podman.routerd.core.limits import MAX_ROUTERS
 
 
 class Heard(Enum):
@@ -54,6 +56,8 @@ class HelloProtocol:
         if hello.id == self.own_id:
             return (Heard.ECHO if hello.instance == self.instance else Heard.DUPLICATE), False
         fresh = hello.id not in self._seen
+        if fresh and len(self._seen) >= MAX_ROUTERS:
+            return Heard.ONE_WAY, False
         self._seen[hello.id] = now
         return (Heard.MUTUAL if self.own_id in hello.seen else Heard.ONE_WAY), fresh
 

@@ -8,7 +8,8 @@ What always holds:
 * A router is a neighbour exactly while at least one control link was confirmed by HELLO within ``hello_max_age``.
   Of parallel links the cheapest carries traffic, among equals the oldest, so that it does not flap.
 * ``own_seq`` grows with every change of the own neighbours that others have been or will be told of.
-* At most `MAX_ROUTERS` routers are known, this one included.
+* At most `MAX_ROUTERS` routers are known, this one included, and `MAX_EDGES` links between them; the graph has no
+  other routers than these.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from skupper_podman.routerd.core.bodies import Advertisement, LinkStateUpdate
+from skupper_podman.routerd.core.limits import MAX_EDGES, MAX_ROUTERS
 
-MAX_ROUTERS = 128
-"""Routers in one network, as in skupper-router 2.7."""
 UNLISTED_AGE = 3.0
 """Seconds for which a router that nobody lists is kept: its link state may still be on its way."""
 RETRY = 0.9
@@ -99,7 +99,7 @@ class NodeTracker:
         self.graph_changed = False
         """Paths are to be computed again; cleared by the caller."""
         self.overflow = False
-        """A router was left out because of `MAX_ROUTERS`."""
+        """A router or a link state was left out because of `MAX_ROUTERS` or `MAX_EDGES`."""
         self._peers: dict[str, int] = {}
 
     # ------------------------------------------------------------------------------------------ neighbours
@@ -111,8 +111,10 @@ class NodeTracker:
 
     def collection(self) -> dict[str, Mapping[str, int]]:
         """The graph: link states of all routers, the own included."""
-        states: dict[str, Mapping[str, int]] = {router: node.peers for router, node in self.nodes.items()}
-        states[self.own_id] = self._peers
+        nodes, own = self.nodes, self.own_id
+        states: dict[str, Mapping[str, int]] = {own: self._peers}
+        for router, node in nodes.items():
+            states[router] = {peer: cost for peer, cost in node.peers.items() if peer in nodes or peer == own}
         return states
 
     def neighbour_of(self, conn: int) -> str | None:
@@ -194,6 +196,10 @@ class NodeTracker:
     def updated(self, node: Node, message: LinkStateUpdate, now: float) -> None:
         """Take a router's link state, if it is newer; routers it names become known."""
         if message.ls_seq <= node.ls_seq:
+            return
+        others = sum(len(other.peers) for other in self.nodes.values() if other is not node)
+        if others + len(message.peers) > MAX_EDGES:
+            self.overflow = True
             return
         changed = dict(message.peers) != dict(node.peers)
         node.ls_seq, node.peers, node.last_seen = message.ls_seq, dict(message.peers), now

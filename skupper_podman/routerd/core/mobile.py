@@ -6,7 +6,8 @@ numbered differences, and gives the whole set to whoever missed one.
 What always holds:
 
 * ``announced`` is the set that other routers hold for ``mobile_seq``; changes gather in ``_wanted`` until `tick`.
-* The set held for another router is the one it announced with the sequence number held for it.
+* The set held for another router is the one it announced with the sequence number held for it, as far as the bounds
+  on addresses allow: of what exceeds them the latest is left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from skupper_podman.routerd.core.bodies import AddressUpdate, Descriptor
+from skupper_podman.routerd.core.limits import MAX_ADDRESSES, MAX_ALL_ADDRESSES, MAX_KEY_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ class MobileSync:
         self._announced: dict[str, Descriptor] = {}
         self._dirty: dict[str, None] = {}
         self._remotes: dict[str, _Remote] = {}
+        self.overflow = False
+        """An address was left out because of the bounds."""
+        self._count = self._text = 0
 
     # ------------------------------------------------------------------------------------------ own addresses
 
@@ -118,16 +123,33 @@ class MobileSync:
     def flush(self, router_id: str) -> list[Change]:
         """Forget a router; gives the addresses it takes along."""
         remote = self._remotes.pop(router_id, None)
-        return [] if remote is None else [Change(Descriptor(key), False) for key in remote.addresses]
+        return [] if remote is None else self._take_away(remote, tuple(remote.addresses))
 
-    @staticmethod
-    def _apply(remote: _Remote, added: tuple[Descriptor, ...], gone: tuple[str, ...]) -> list[Change]:
-        changes = []
-        for key in gone:
-            if remote.addresses.pop(key, None) is not None:
-                changes.append(Change(Descriptor(key), False))
+    def _apply(self, remote: _Remote, added: tuple[Descriptor, ...], gone: tuple[str, ...]) -> list[Change]:
+        changes = self._take_away(remote, gone)
         for item in added:
-            if remote.addresses.get(item.key) != item:
-                remote.addresses[item.key] = item
-                changes.append(Change(item, True))
+            known = remote.addresses.get(item.key)
+            if known == item:
+                continue
+            if known is None:
+                if not self._room(remote, item.key):
+                    self.overflow = True
+                    continue
+                self._count += 1
+                self._text += len(item.key)
+            remote.addresses[item.key] = item
+            changes.append(Change(item, True))
+        return changes
+
+    def _room(self, remote: _Remote, key: str) -> bool:
+        full = len(remote.addresses) >= MAX_ADDRESSES or self._count >= MAX_ALL_ADDRESSES
+        return not full and self._text + len(key) <= MAX_KEY_TEXT
+
+    def _take_away(self, remote: _Remote, keys: tuple[str, ...]) -> list[Change]:
+        changes = []
+        for key in keys:
+            if remote.addresses.pop(key, None) is not None:
+                self._count -= 1
+                self._text -= len(key)
+                changes.append(Change(Descriptor(key), False))
         return changes

@@ -9,7 +9,8 @@ What always holds:
   links; no next hop leads over a link that is gone.
 * What was asked for and did not come is asked for again at the next tick.
 * Addresses of a router are given (`RemoteAddress`) only while it is reachable, and `HOLDOFF` seconds longer.
-* Malformed or foreign messages change nothing and are logged; nothing a peer sends raises.
+* Malformed or foreign messages change nothing and are logged; nothing a peer sends raises, nor makes this keep or
+  compute more than `limits` allow.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ from skupper_podman.routerd.core.bodies import (
     link_state_request,
 )
 from skupper_podman.routerd.core.hello import Heard, HelloProtocol
-from skupper_podman.routerd.core.linkstate import MAX_ROUTERS, Node, NodeTracker
+from skupper_podman.routerd.core.limits import ANSWER_INTERVAL, MAX_ROUTERS, MAX_WARNED, PATH_COST
+from skupper_podman.routerd.core.linkstate import Node, NodeTracker
 from skupper_podman.routerd.core.mobile import Change, MobileSync
 from skupper_podman.routerd.core.path import Paths, compute
 from skupper_podman.routerd.core.timers import Timers
@@ -81,6 +83,8 @@ class Routing:
         self._last_ra: float | None = None
         self._published = False
         self._warned: set[str] = set()
+        self._paths_rest: float | None = None
+        self._answered: dict[str, float] = {}
         self._actions: list[RoutingAction] = []
 
     # ------------------------------------------------------------------------------------------ events
@@ -240,23 +244,22 @@ class Routing:
             if node is not None:
                 self._check_instance(node, update.instance)
                 self._tracker.updated(node, update, now)
+                self._check_overflow()
         elif opcode == "LSR":
             if self._learn(sender, now) is not None:
                 self._answer_request(sender)
         elif opcode == "MAU":
             self._on_address_update(AddressUpdate.read(body), now)
         elif opcode == "MAR":
-            self._on_address_request(sender, have_seq(body))
+            self._on_address_request(sender, have_seq(body), now)
         else:
             self._log("ROUTER", "debug", f"Unknown routing message {opcode} from {sender}")
 
     def _on_hello(self, conn: int, hello: Hello, now: float) -> None:
         meaning, fresh = self._hello.receive(hello, now)
         if meaning is Heard.DUPLICATE:
-            if "\0duplicate" not in self._warned:
-                self._warned.add("\0duplicate")
-                text = f"Detected Neighbor Router with a Duplicate ID - {hello.id}"
-                self._log("ROUTER_HELLO", "critical", text)
+            text = f"Detected Neighbor Router with a Duplicate ID - {hello.id}"
+            self._warn_once("\0duplicate", "ROUTER_HELLO", "critical", text)
             return
         cost = self._costs.get(conn)
         if cost is None or meaning is Heard.ECHO:
@@ -296,15 +299,18 @@ class Routing:
         if node.lost:
             return
         changes, ask = self._mobile.receive(update)
+        if self._mobile.overflow:
+            self._warn_once("\0addresses", "ROUTER_MA", "error", "Too many addresses announced; some are ignored")
         node.mobile_seq = max(node.mobile_seq, update.mobile_seq)
         if ask and node.id in self._hops:
             self._request_addresses(node, now)
         self._publish_changes(update.id, changes)
 
-    def _on_address_request(self, router_id: str, known: int) -> None:
+    def _on_address_request(self, router_id: str, known: int, now: float) -> None:
         if router_id not in self._tracker.nodes:
             self._log("ROUTER_MA", "warning", f"Received MAR from an unknown router with router id {router_id}")
-        elif known < self._mobile.mobile_seq:
+        elif known < self._mobile.mobile_seq and now - self._answered.get(router_id, -1.0) >= ANSWER_INTERVAL:
+            self._answered[router_id] = now
             body = self._mobile.absolute().body(self.area)
             to = self._engine_address(router_id) + ".ma"
             self._send(SendToRouter, router_id, to, "MAU", body, RoutingStyle.ADDRESSES)
@@ -317,9 +323,9 @@ class Routing:
         return node
 
     def _check_overflow(self) -> None:
-        if self._tracker.overflow and "\0overflow" not in self._warned:
-            self._warned.add("\0overflow")
-            self._log("ROUTER", "error", f"Exceeded Maximum Router Count of {MAX_ROUTERS}; further routers are ignored")
+        if self._tracker.overflow:
+            text = f"Exceeded Maximum Router Count of {MAX_ROUTERS}; further routers and links are ignored"
+            self._warn_once("\0overflow", "ROUTER", "error", text)
 
     def _check_instance(self, node: Node, instance: int) -> None:
         unknown = node.instance == 0
@@ -333,10 +339,13 @@ class Routing:
     def _update_paths(self, now: float) -> None:
         """Compute paths anew if the graph changed, and next hops if the links did."""
         paths = self._paths
-        if self._tracker.graph_changed:
+        if self._tracker.graph_changed and (self._paths_rest is None or now >= self._paths_rest):
             self._tracker.graph_changed = False
             self.last_topology_change = now
-            paths = compute(self.own_id, self._tracker.collection())
+            states = self._tracker.collection()
+            paths = compute(self.own_id, states)
+            # A large graph that changes all the time must leave time for everything else.
+            self._paths_rest = now + PATH_COST * len(states) * sum(map(len, states.values()))
         direct = self.neighbours()
         hops = {router: direct[hop] for router, hop in paths.next_hops.items() if hop in direct}
         if hops == self._hops and paths == self._paths:
@@ -360,6 +369,7 @@ class Routing:
 
     def _lose(self, node: Node) -> None:
         self._forget_addresses(node.id)
+        self._answered.pop(node.id, None)
         if not node.lost:
             node.lost = True
             self._actions.append(RouterLost(node.id))
@@ -419,11 +429,14 @@ class Routing:
         self._actions.append(kind(whom, to, opcode, body, style or RoutingStyle.ENGINE))
 
     def _warn_version(self, opcode: str, sender: str, version: int) -> None:
-        if sender not in self._warned:
-            self._warned.add(sender)
-            module = "ROUTER_MA" if opcode in ("MAR", "MAU") else "ROUTER"
-            text = f"Received {opcode} at protocol version {version} from {sender}. Ignoring."
-            self._log(module, "warning", text)
+        module = "ROUTER_MA" if opcode in ("MAR", "MAU") else "ROUTER"
+        text = f"Received {opcode} at protocol version {version} from {sender}. Ignoring."
+        self._warn_once(sender, module, "warning", text)
+
+    def _warn_once(self, about: str, module: str, level: str, text: str) -> None:
+        if about not in self._warned and (about[0] == "\0" or len(self._warned) < MAX_WARNED):
+            self._warned.add(about)
+            self._log(module, level, text)
 
     def _log(self, module: str, level: str, text: str) -> None:
         self._actions.append(Log(module, level, text))

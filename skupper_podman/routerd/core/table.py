@@ -201,14 +201,14 @@ class AddressTable:
         """Add a local source. On an edge router the proxy links that bring messages down are no producers."""
         address = self._entry(key, treatment)
         address.producers.append(producer)
-        self._changed(address)
+        self._changed(address, reach=False)
         return address
 
     def remove_producer(self, key: str, producer: object) -> None:
         """Take a local source away; unknown ones are ignored."""
         address = self._addresses.get(key)
         if address is not None and _discard(address.producers, producer):
-            self._changed(address)
+            self._changed(address, reach=False)
 
     def mesh_changed(self, conn: int) -> None:
         """The consumers on an edge connection have another ``mesh`` now."""
@@ -255,14 +255,14 @@ class AddressTable:
         address = self._entry(key, treatment)
         reachable = self._reachable(address, from_conn)
         address.watches[watcher_id] = Watch(watcher_id, from_conn, reachable)
-        self._changed(address)
+        self._changed(address, reach=False)
         return reachable
 
     def unwatch(self, key: str, watcher_id: int) -> None:
         """End a watch; unknown ones are ignored."""
         address = self._addresses.get(key)
         if address is not None and address.watches.pop(watcher_id, None) is not None:
-            self._changed(address)
+            self._changed(address, reach=False)
 
     def edge_reachable(self, key: str, conn: int, mesh: str | None) -> bool:
         """Whether an edge router behind ``conn`` can reach ``key``: tracking state of reference section 4.3.
@@ -297,29 +297,32 @@ class AddressTable:
             self._addresses[key] = address
         return address
 
-    def _changed(self, address: Address) -> None:
+    def _changed(self, address: Address, *, reach: bool = True) -> None:
+        """Draw the consequences; ``reach`` False when neither consumers nor remotes are others than before."""
         if address.key[0] in ANNOUNCED_CLASSES:
             self._announce(address)
             self._source(address)
-        for watch in tuple(address.watches.values()):
+        for watch in tuple(address.watches.values()) if reach else ():
             reachable = self._reachable(address, watch.from_conn)
             if reachable != watch.reachable:
                 address.watches[watch.watcher_id] = Watch(watch.watcher_id, watch.from_conn, reachable)
                 self._actions.append(Reachable(address.key, watch.watcher_id, reachable))
-        if self.on_change is not None:
+        if reach and self.on_change is not None:
             self.on_change(address)
         if address.idle:
             self._addresses.pop(address.key, None)
 
     def _announce(self, address: Address) -> None:
-        announced = [consumer for consumer in address.consumers if self._counts(address, consumer)]
+        # Lazily: an address may have very many consumers, and the first one or two decide.
+        announced = (consumer for consumer in address.consumers if self._counts(address, consumer))
+        first = next(announced, None)
         before = address._announced
-        if not announced:
+        if first is None:
             if before is not None:
                 address._announced = None
                 self._actions.append(AnnounceDown(address.key))
             return
-        state = (len(address.producers), _sole_mesh(announced) if self.mode is Mode.INTERIOR else None)
+        state = (len(address.producers), _sole_mesh(first, announced) if self.mode is Mode.INTERIOR else None)
         if state == before:
             return
         address._announced = state
@@ -339,10 +342,10 @@ class AddressTable:
             self._actions.append(SourceUp(address.key) if source else SourceDown(address.key))
 
 
-def _sole_mesh(consumers: list[Consumer]) -> str | None:
+def _sole_mesh(first: Consumer, others: Iterator[Consumer]) -> str | None:
     """The mesh that holds all of the consumers, or None."""
-    mesh = consumers[0].mesh
-    return mesh if all(consumer.is_edge and consumer.mesh == mesh for consumer in consumers) else None
+    mesh = first.mesh if first.is_edge else None
+    return mesh if mesh is not None and all(other.is_edge and other.mesh == mesh for other in others) else None
 
 
 def _holds(items: list[Any], item: object) -> bool:

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from skupper_podman.routerd.core.bodies import Hello
+from skupper_podman.routerd.core.limits import MAX_ROUTERS
 
 from .network import Network, chain, ring, star
 
@@ -316,15 +317,15 @@ def test_watchers_on_other_routers_follow_consumers() -> None:
     assert net.routers["A"].reachable["Mdb:5432", 7] is False
 
 
-def test_one_hundred_and_twenty_eight_routers_and_no_more() -> None:
+def test_so_many_routers_and_no_more() -> None:
     net = built("chain", "AB")
     net.run(5)
     routing = net.routers["A"].routing
-    for number in range(200):
+    for number in range(2 * MAX_ROUTERS):
         body = {"id": f"X{number}", "pv": 1, "instance": 1, "ls_seq": 1, "mobile_seq": 0}
         routing.receive(net.wires[0].ends["A"], "RA", body, net.now)
-    assert len(routing.nodes()) == 127
-    assert len({node.index for node in routing.nodes()}) == 127
+    assert len(routing.nodes()) == MAX_ROUTERS - 1
+    assert len({node.index for node in routing.nodes()}) == MAX_ROUTERS - 1
     texts = [getattr(action, "text", "") for action in routing.take_actions()]
     assert len([text for text in texts if "Exceeded Maximum Router Count" in text]) == 1
 
