@@ -112,7 +112,14 @@ class Head:
     @property
     def flow_id(self) -> str | None:
         """Vanflow identity of the sender's flow: application property ``:flowid`` (the colon is part of the name)."""
-        value = self.application_properties.get(":flowid")
+        return self.text_property(":flowid")
+
+    def text_property(self, name: str) -> str | None:
+        """An application property that is text; None when it is absent, of another type, or all are malformed."""
+        try:
+            value = self.application_properties.get(name)
+        except DecodeError:
+            return None
         return str(value) if isinstance(value, str) else None
 
     @property

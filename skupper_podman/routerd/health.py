@@ -1,7 +1,8 @@
 """`listener` entities with `http`: `/healthz` and `/metrics` over HTTP/1.1.
 
 What always holds: `/healthz` answers 200 as long as the loop turns; a client can neither hold a
-connection open for nothing longer than `IDLE` seconds nor send more than a small head.
+connection open for nothing longer than `IDLE` seconds nor send more than a small head, and one that does not read its
+answers is asked nothing more: at most one of them is kept.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class _Client:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=16384)
         self._out = bytearray()
         self._closing = False
+        self._request: h11.Request | None = None
         loop = listener.router.loop
         self._descriptor = Descriptor(loop, sock.fileno(), EPOLLIN, self._on_io)
         self._timer = loop.call_later(IDLE, self.close)
@@ -91,35 +93,41 @@ class _Client:
             self._sock.close()
         self._listener.gone(self)
 
-    def _on_io(self, events: int) -> None:
+    def _on_io(self, _events: int) -> None:
         try:
-            if events & EPOLLOUT:
+            if self._out:
                 self._flush()
-            if events & ~EPOLLOUT:
+            else:
                 self._http.receive_data(self._sock.recv(65536))
-                self._serve()
+            self._serve()
         except (BlockingIOError, InterruptedError):
             return
-        except (OSError, h11.RemoteProtocolError):
+        except (OSError, h11.ProtocolError):
             self.close()
 
     def _serve(self) -> None:
-        request: h11.Request | None = None
-        while not self._closing:
+        """Answer what has come, but no further request while an answer still waits for the socket."""
+        while not self._out and not self._closing:
             event = self._http.next_event()
             if event is h11.NEED_DATA or event is h11.PAUSED:
                 break
             if isinstance(event, h11.Request):
-                request = event
-            elif isinstance(event, h11.EndOfMessage) and request is not None:
-                self._answer(request)
+                self._request = event
+            elif isinstance(event, h11.EndOfMessage) and self._request is not None:
+                self._answer(self._request)
+                self._flush()
                 if self._http.our_state is h11.MUST_CLOSE:
                     self._closing = True
                 else:
                     self._http.start_next_cycle()
             elif isinstance(event, h11.ConnectionClosed):
                 self._closing = True
-        self._flush()
+        if self._out:
+            self._descriptor.want(EPOLLOUT)
+        elif self._closing:
+            self.close()
+        else:
+            self._descriptor.want(EPOLLIN)
 
     def _answer(self, request: h11.Request) -> None:
         method = request.method.decode("ascii", "replace")
@@ -132,15 +140,8 @@ class _Client:
         self._out += self._http.send(h11.EndOfMessage()) or b""
 
     def _flush(self) -> None:
-        if self._out:
-            with contextlib.suppress(BlockingIOError, InterruptedError):
-                del self._out[: self._sock.send(self._out)]
-        if self._out:
-            self._descriptor.want(EPOLLIN | EPOLLOUT)
-        elif self._closing:
-            self.close()
-        else:
-            self._descriptor.want(EPOLLIN)
+        with contextlib.suppress(BlockingIOError, InterruptedError):
+            del self._out[: self._sock.send(self._out)]
 
 
 def memory() -> tuple[int, int]:

@@ -66,9 +66,9 @@ class ConnectorFlow(TcpFlow):
             self._connected(sock, error)
             return
         request = self._request
-        alpn = request.head.application_properties.get("alpn") if request is not None else None
+        alpn = request.head.text_property("alpn") if request is not None else None
         try:
-            tls.connect(self.router.loop, sock, self._connected, str(alpn) if alpn else None)
+            tls.connect(self.router.loop, sock, self._connected, alpn or None)
         except TlsError as problem:
             sock.close()
             self._connected(None, str(problem))

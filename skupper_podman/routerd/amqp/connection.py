@@ -17,7 +17,7 @@ from skupper_podman.routerd.amqp.deliveries import OutDelivery
 from skupper_podman.routerd.amqp.engine import Engine
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, Link, StreamPool
 from skupper_podman.routerd.amqp.security import SslProfile, describe_security, secret, secure_client, secure_server
-from skupper_podman.routerd.amqp.wire import Pointer, cstring, get_value, lib, put_value, symbols, text
+from skupper_podman.routerd.amqp.wire import Pointer, cstring, get_value, lib, put_value, set_condition, symbols, text
 from skupper_podman.routerd.amqptypes import Array
 from skupper_podman.routerd.codec import Int, Symbol
 from skupper_podman.routerd.loop import Timer
@@ -204,6 +204,10 @@ class AmqpConnection(Engine):
 
     def on_remote_open(self) -> None:
         """Read what the peer says of itself, answer, and hand over to the role."""
+        if self.remote_open:
+            # Proton lets a second open pass; the role of the first is in use.
+            self.fail("amqp:illegal-state", "open sent twice")
+            return
         connection = self.connection
         self.remote_open = True
         if self.deadline is not None:
@@ -250,6 +254,13 @@ class AmqpConnection(Engine):
         """Have proton write this connection's frames to stderr."""
         self.tracing = on
         lib.pn_transport_trace(self.transport, lib.PN_TRACE_FRM if on else lib.PN_TRACE_OFF)
+
+    def fail(self, name: str, description: str) -> None:
+        """Close the connection with an error that the peer has earned."""
+        if self.condition is None:
+            self.condition = (name, description)
+            set_condition(lib.pn_connection_condition(self.connection), name, description)
+        self.close()
 
     # -- sessions and links ------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ class Engine:
             if taken <= 0:
                 break
             done += taken
-        self.process()
+        self._handled()
         self.touch()
 
     def process(self) -> None:
@@ -192,6 +192,14 @@ class Engine:
                 if handler is not None:
                     handler(event)
             _pop(collector)
+
+    def _handled(self) -> None:
+        """Handle the events; a fault of ours in handling one costs this connection and no other."""
+        try:
+            self.process()
+        except Exception as error:
+            self.loop.on_error(error)
+            self.lose("internal error")
 
     # -- writing -----------------------------------------------------------------------------------
 
@@ -228,7 +236,7 @@ class Engine:
             if total >= _TURN_WRITE:
                 self.loop.call_later(0.0, self.touch)  # in the next turn: others come first
                 break
-        self.process()
+        self._handled()
         if self.closed:
             return
         if ended and not self._staged:
@@ -285,8 +293,10 @@ class Engine:
         if self.closed:
             return
         due = lib.pn_transport_tick(self.transport, now_ms)
-        self.process()
+        self._handled()
         self.touch()
+        if self.closed:
+            return
         if now_ms < due < now_ms + 1000:
             self.loop.call_later((due - now_ms) / 1000, lambda: self.tick(due))
 

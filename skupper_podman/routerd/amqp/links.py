@@ -16,6 +16,7 @@ from skupper_podman.routerd.amqp.wire import (
     Pointer,
     cstring,
     discriminator,
+    drop_damaged,
     lib,
     put_symbol,
     set_condition,
@@ -321,10 +322,21 @@ def new_link(
     return pointer
 
 
+_TERMINUS_DATA: Final = (
+    lib.pn_terminus_capabilities,
+    lib.pn_terminus_properties,
+    lib.pn_terminus_outcomes,
+    lib.pn_terminus_filter,
+)
+
+
 def echo_termini(pointer: Pointer) -> None:
     """Answer an attach with the termini that came."""
     lib.pn_terminus_copy(lib.pn_link_source(pointer), lib.pn_link_remote_source(pointer))
     lib.pn_terminus_copy(lib.pn_link_target(pointer), lib.pn_link_remote_target(pointer))
+    for terminus in (lib.pn_link_source(pointer), lib.pn_link_target(pointer)):
+        for part in _TERMINUS_DATA:
+            drop_damaged(part(terminus))
     # Proton takes a source without address for none; answering with none would announce a refusal.
     lib.pn_terminus_set_type(lib.pn_link_source(pointer), lib.PN_SOURCE)
     lib.pn_terminus_set_type(lib.pn_link_target(pointer), lib.PN_TARGET)

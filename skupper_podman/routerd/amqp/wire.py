@@ -84,6 +84,12 @@ def get_value(data: Pointer) -> Any:
         return None
 
 
+def drop_damaged(data: Pointer) -> None:
+    """Empty a `pn_data_t` that holds half of a malformed array: proton keeps it, and would crash writing it."""
+    if lib.pn_data_encoded_size(data) < 0:
+        lib.pn_data_clear(data)
+
+
 def symbols(data: Pointer) -> frozenset[str]:
     """A capability list: one bare symbol or an array of them."""
     value = get_value(data)
