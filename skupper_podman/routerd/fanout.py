@@ -7,6 +7,8 @@ on, for they would speak of one copy only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from skupper_podman.routerd.amqp.wire import ACCEPTED, MODIFIED, REJECTED
 from skupper_podman.routerd.streams import RELEASED_SETTLED, Chunk, Outcome, Sink, Source, Start
 
@@ -46,6 +48,13 @@ class FanOut:
         """True while any of the sinks is: the slowest sets the pace."""
         waiting = [sink.congested() for sink in self._sinks]  # each must be asked: each promises to resume us
         return any(waiting)
+
+    def distrust(self) -> None:
+        """The sender keeps to no window."""
+        for sink in self._sinks:
+            distrust: Callable[[], None] | None = getattr(sink, "distrust", None)
+            if distrust is not None:
+                distrust()
 
     def begin(self, start: Start, source: Source) -> None:
         """Begin every copy."""

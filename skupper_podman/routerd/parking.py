@@ -2,7 +2,8 @@
 
 When routers have just met, one may know a service behind the other before the other knows the edge that
 calls it: the reply then arrives before the announcement of its destination. What always holds: such a
-message waits at most `LIMIT` seconds and holds at most `MOST` octets before its source must pause;
+message waits at most `LIMIT` seconds and holds at most `MOST` octets before its source must pause, and
+no further one waits while all hold `MOST_OF_ALL`;
 then it goes its way, or its source is told that there is none.
 """
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 LIMIT: Final = 3.0
 MOST: Final = 2 * 1024 * 1024
+MOST_OF_ALL: Final = 32 * 1024 * 1024
+#: What a waiting message costs besides its octets.
+_OVERHEAD: Final = 4096
 
 
 class Parked:
@@ -48,6 +52,7 @@ class Parked:
         """Wait for the destination."""
         self._start = start
         self._source = source
+        self._grow(_OVERHEAD + len(start.rest))
         self._watch = self._router.watch(self._key, self._reachable)
 
     def write(self, chunk: Chunk) -> None:
@@ -56,7 +61,7 @@ class Parked:
             self._sink.write(chunk)
         elif self._start is not None:
             self._chunks.append(bytes(chunk))
-            self._size += len(chunk)
+            self._grow(len(chunk))
 
     def finish(self) -> None:
         """Remember the end, or pass it on."""
@@ -71,7 +76,12 @@ class Parked:
         if sink is not None:
             sink.abort()
 
+    def _grow(self, size: int) -> None:
+        self._size += size
+        self._router.switch.parked += size
+
     def _leave(self) -> None:
+        self._grow(-self._size)
         self._timer.cancel()
         self._start = None
         self._source = None

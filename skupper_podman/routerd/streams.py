@@ -92,6 +92,27 @@ class Source(Protocol):
         """The congestion that was seen has passed."""
 
 
+class Discard:
+    """A sink for what a consumer that is far behind cannot take any more: released, or dropped if settled."""
+
+    def congested(self) -> bool:
+        """Nothing waits here."""
+        return False
+
+    def begin(self, _start: Start, source: Source) -> None:
+        """Give the message back."""
+        source.outcome(RELEASED_SETTLED)
+
+    def write(self, _chunk: Chunk) -> None:
+        """Nobody wants it."""
+
+    def finish(self) -> None:
+        """It is over already."""
+
+    def abort(self) -> None:
+        """It is over already."""
+
+
 class Sink(Protocol):
     """Where the octets of a message go."""
 

@@ -16,12 +16,12 @@ from skupper_podman.routerd.core.forwarding import Decision, Origin, route
 from skupper_podman.routerd.core.table import Address
 from skupper_podman.routerd.fanout import FanOut
 from skupper_podman.routerd.message import STREAMING, RouterAnnotations
-from skupper_podman.routerd.parking import Parked
-from skupper_podman.routerd.streams import RELEASED_SETTLED, Outcome, Sink, Start, rejected
+from skupper_podman.routerd.parking import MOST_OF_ALL, Parked
+from skupper_podman.routerd.streams import RELEASED_SETTLED, Discard, Outcome, Sink, Start, rejected
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.amqp.connection import AmqpConnection
-    from skupper_podman.routerd.amqp.links import InLink
+    from skupper_podman.routerd.amqp.links import InLink, OutLink
     from skupper_podman.routerd.router import Router
 
 _NO_ADDRESS = rejected("amqp:precondition-failed", "Routing failure: no address present")
@@ -33,6 +33,8 @@ class Switch:
 
     def __init__(self, router: Router) -> None:
         self._router = router
+        #: Octets that all parked messages hold together.
+        self.parked = 0
 
     def from_link(self, link: InLink, start: Start, address: str | None, key: str | None) -> Sink | Outcome:
         """A message that came in on a link; `address` and `key` are those of a link with a target."""
@@ -83,7 +85,8 @@ class Switch:
         if decision.outcome == "rejected":
             return rejected(decision.condition or "amqp:not-found", decision.reason)
         if decision.outcome is not None:
-            if key[0] == "H" and may_wait and router.routing is not None and not start.settled:
+            known = key[0] == "H" and router.routing is not None
+            if known and may_wait and not start.settled and self.parked < MOST_OF_ALL:
                 return Parked(router, key, lambda: self._decided(key, start, origin, may_wait=False))
             return RELEASED_SETTLED
         address = decision.address
@@ -105,7 +108,7 @@ class Switch:
             delivery = to_connection(conn, start) if conn is not None else None
             if delivery is None:
                 continue
-            if address is not None and not start.settled:
+            if address is not None and not start.settled and isinstance(delivery, OutDelivery):
                 address.sent(identity)
                 delivery.on_end = lambda number=identity: address.settled(number)
             sinks.append(delivery)
@@ -116,12 +119,14 @@ class Switch:
         return sinks
 
 
-def to_connection(conn: AmqpConnection, start: Start) -> OutDelivery | None:
+def to_connection(conn: AmqpConnection, start: Start) -> OutDelivery | Discard | None:
     """A delivery towards a neighbour: on the data link of its priority, or as a stream."""
     role: Any = conn.role
     if not start.complete:
         stream: OutDelivery = role.stream_connection().stream(start)
         return stream
     priority = DEFAULT_PRIORITY if start.priority is None else min(9, start.priority)
-    link = role.data_link(priority)
-    return OutDelivery(link) if link is not None else None
+    link: OutLink | None = role.data_link(priority)
+    if link is None:
+        return None
+    return link.drop(start) if link.full() else OutDelivery(link)

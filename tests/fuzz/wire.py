@@ -41,7 +41,7 @@ def terminus(
     code: int, address: str | None, capability: str | None = None, *, dynamic: bool = False
 ) -> Described:
     capabilities = Array.of_symbols([capability]) if capability else None
-    tail = [None, None, None, None, capabilities] if code == 0x28 else [None, capabilities]
+    tail = [None, None, None, None, None, capabilities] if code == 0x28 else [None, capabilities]
     return Described(ULong(code), [address, None, None, None, dynamic or None, *tail])
 
 

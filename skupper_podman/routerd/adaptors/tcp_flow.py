@@ -252,7 +252,8 @@ class TcpFlow:
             source.outcome(rejected("amqp:precondition-failed", "encapsulations of the two ends differ"))
             self._fail()
             return
-        if self._ended or self._in_settled:
+        if self._ended or self._in_settled or self.source is not None:
+            # Over, or somebody has sent a second message to the address of this one connection.
             source.outcome(FAILED_SETTLED)
             return
         self.source = source

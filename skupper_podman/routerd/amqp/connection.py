@@ -35,6 +35,14 @@ CAPABILITIES: Final = ("ANONYMOUS-RELAY", STREAMING_LINKS, TRUNKING)
 ROLE_DATA: Final = 4
 
 #: Octets a session takes in that nobody reads, where the entity does not say (`maxSessionFrames`).
+#: Octets in all that wait in a connection's sessions for a peer that does not take them, at least so many in each.
+_WAITING: Final = 64 * 1024 * 1024
+_WAITING_LEAST: Final = 16 * 1024
+#: Links that a peer may have: a client, and a router, whose streams have one each.
+CLIENT_LINKS: Final = 8192
+ROUTER_LINKS: Final = 65536
+#: Sessions and links that a peer may begin while it reads nothing of what we answer.
+UNREAD: Final = 10_000
 _CLIENT_WINDOW: Final = 8 * 1024 * 1024
 _TRACED: Final = any(name.startswith(("PN_TRACE", "PN_LOG")) for name in os.environ)
 _ROUTER_WINDOW: Final = 16 * 1024 * 1024
@@ -138,6 +146,11 @@ class AmqpConnection(Engine):
         self.remote_properties: dict[str, Any] = {}
         self.remote_capabilities: frozenset[str] = frozenset()
         self.remote_open = False
+        self.held = 0
+        """Octets of messages whose way is not known yet, see `deliveries`."""
+        self._sessions: set[Pointer] = set()
+        self._peer_links: set[Pointer] = set()
+        self._unread = 0
         self.opened_at: float | None = None
         self.last_delivery_at: float | None = None
         self.mesh: str | None = None
@@ -276,7 +289,10 @@ class AmqpConnection(Engine):
 
     def on_session_open(self, session: Pointer) -> None:
         """Answer a session of the peer's."""
+        self._sessions.add(session)
         if lib.pn_session_state(session) & lib.PN_LOCAL_UNINIT:
+            if not self._reads():
+                return
             lib.pn_session_set_incoming_capacity(session, self.settings.session_capacity)
             lib.pn_session_open(session)
 
@@ -287,6 +303,8 @@ class AmqpConnection(Engine):
                 pointer = link.pointer
                 link.gone()
                 lib.pn_link_free(pointer)
+        self._peer_links = {link for link in self._peer_links if lib.pn_link_session(link) != session}
+        self._sessions.discard(session)
         if session in self.watched_sessions:
             self.watched_sessions.remove(session)
         lib.pn_session_close(session)
@@ -297,14 +315,31 @@ class AmqpConnection(Engine):
         known: Any = self.links.get(link)
         if known is not None:
             self.role.answered(known)
-        elif lib.pn_link_state(link) & lib.PN_LOCAL_UNINIT:
-            self.role.attach(link)
+        elif lib.pn_link_state(link) & lib.PN_LOCAL_UNINIT and self._reads():
+            self._peer_links.add(link)
+            if len(self._peer_links) > (CLIENT_LINKS if self.is_client else ROUTER_LINKS):
+                self.fail("amqp:resource-limit-exceeded", "too many links")
+            else:
+                self.role.attach(link)
+
+    def _reads(self) -> bool:
+        """Whether the peer takes what we send, or has not begun much since it stopped; else it is cut off."""
+        self._unread = self._unread + 1 if self.stalled else 0
+        if self._unread > UNREAD:
+            self.loop.call_soon(lambda: self.lose("peer sends and does not read"))
+            return False
+        return True
+
+    def session_share(self) -> int:
+        """Octets that may wait in one of this connection's sessions."""
+        return max(_WAITING_LEAST, _WAITING // (len(self._sessions) or 1))
 
     def on_link_close(self, link: Pointer, closed: bool) -> None:
         """Answer the detach and forget the link."""
         known: Any = self.links.get(link)
         if known is not None:
             known.gone()
+        self._peer_links.discard(link)
         if closed or lib.pn_link_state(link) & lib.PN_LOCAL_CLOSED:
             lib.pn_link_close(link)
         else:

@@ -6,6 +6,8 @@ What always holds:
   or larger than `HOLD`; until then its octets are held here, after that none are;
 * a delivery that is held back keeps its octets in proton, where they count against the session's
   window, so the peer stops sending; streams with their own window (Q2 disabled) are never held back;
+* the octets held of all deliveries of a connection are at most `HELD`, then they go on or are refused at once;
+* a stream with its own window whose sender does not keep to it loses the privilege (`OVERRUN`);
 * a state that settles before the delivery is complete is sent unsettled first, the rest is read and
   dropped, and settlement follows at the end: peers are never left in the middle of a delivery.
 """
@@ -50,6 +52,11 @@ if TYPE_CHECKING:
 #: Octets of an unfinished, unmarked message held until it is treated as a stream (the daemon's Q2 limit).
 HOLD: Final = 64 * 4072
 
+#: Octets of unfinished messages held for one connection in all.
+HELD: Final = 16 * 1024 * 1024
+#: Octets since the last acknowledgement that no sender with a window of its own would send.
+OVERRUN: Final = 16 * 1024 * 1024
+
 _recv = lib.pn_link_recv
 _send = lib.pn_link_send
 _from_buffer = ffi.from_buffer
@@ -70,7 +77,19 @@ def _next_tag() -> Pointer:
 class InDelivery:
     """A delivery being received on an `InLink`."""
 
-    __slots__ = ("_discard", "_final", "_held", "_parser", "_q2_free", "complete", "link", "paused", "pointer", "sink")
+    __slots__ = (
+        "_ahead",
+        "_discard",
+        "_final",
+        "_held",
+        "_parser",
+        "_q2_free",
+        "complete",
+        "link",
+        "paused",
+        "pointer",
+        "sink",
+    )
 
     def __init__(self, link: InLink, pointer: Pointer) -> None:
         self.link = link
@@ -81,6 +100,7 @@ class InDelivery:
         self._held = bytearray()
         self._parser: HeadParser | None = HeadParser()
         self._q2_free = False
+        self._ahead = 0
         self._discard = False
         self._final: Outcome | None = None
 
@@ -103,7 +123,11 @@ class InDelivery:
                 sink = self.sink
                 if sink is not None:
                     sink.write(message_view[:size])
-                    if not self._q2_free and sink.congested():
+                    if self._q2_free:
+                        self._ahead += size
+                        if self._ahead > OVERRUN:
+                            self._distrust(sink)
+                    elif sink.congested():
                         self.paused = True
                         return False
                 elif not self._discard:
@@ -134,23 +158,29 @@ class InDelivery:
         if parser is None:
             return
         self._held += view
+        conn = self.link.conn
+        conn.held += len(view)
         try:
             head = parser.feed(view)
         except CodecError as error:
             self._malformed(error)
             return
         if head is None:
+            if conn.held > HELD:
+                self._let_go()
+                self._parser = None
+                self._refuse(rejected("amqp:resource-limit-exceeded", "too many unfinished messages"))
             return
         annotations = head.annotations if self.link.annotated else None
         streaming = annotations is not None and annotations.flags & STREAMING
-        if streaming or len(self._held) >= HOLD or self.link.streaming:
+        if streaming or len(self._held) >= HOLD or self.link.streaming or conn.held > HELD:
             complete = not lib.pn_delivery_partial(self.pointer) and not lib.pn_delivery_pending(self.pointer)
             self._q2_free = annotations is not None and bool(annotations.flags & Q2_DISABLED)
             self._route(complete)
 
     def _route(self, complete: bool) -> None:
         parser, self._parser = self._parser, None
-        held, self._held = self._held, bytearray()
+        held = self._let_go()
         if parser is None:
             return
         head = parser.finish()
@@ -176,9 +206,22 @@ class InDelivery:
         if not complete and not self._q2_free and found.congested():
             self.paused = True
 
+    def _let_go(self) -> bytearray:
+        """The octets held until now."""
+        held, self._held = self._held, bytearray()
+        self.link.conn.held -= len(held)
+        return held
+
+    def _distrust(self, sink: Sink) -> None:
+        """The sender does not keep to a window: from now on it is held back like any other."""
+        self._q2_free = False
+        distrust: Callable[[], None] | None = getattr(sink, "distrust", None)
+        if distrust is not None:
+            distrust()
+
     def _malformed(self, error: CodecError) -> None:
         self._parser = None
-        self._held = bytearray()
+        self._let_go()
         name = "amqp:invalid-field" if isinstance(error, AnnotationsError) else "amqp:decode-error"
         self._refuse(rejected(name, str(error)))
 
@@ -211,6 +254,7 @@ class InDelivery:
 
     def _aborted(self) -> None:
         self.complete = True
+        self._let_go()
         sink, self.sink = self.sink, None
         lib.pn_link_advance(self.link.pointer)
         self.link.received(True)
@@ -225,6 +269,7 @@ class InDelivery:
         pointer = self.pointer
         if pointer is None:
             return
+        self._ahead = 0
         local = lib.pn_delivery_local(pointer)
         lib.pn_disposition_set_section_number(local, 0)
         lib.pn_disposition_set_section_offset(local, offset)
@@ -278,6 +323,7 @@ class InDelivery:
     def on_lost(self) -> None:
         """The connection or the link is gone: nobody sends the rest or waits for the outcome."""
         self.pointer = None
+        self._let_go()
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.abort()
@@ -313,6 +359,10 @@ class OutDelivery:
             self.link.wait(source)
             return True
         return False
+
+    def distrust(self) -> None:
+        """The sender keeps to no window: hold it back when octets wait here."""
+        self._windowed = False
 
     def begin(self, start: Start, source: Source) -> None:
         """Start the delivery with what is there of the message."""

@@ -22,11 +22,13 @@ from skupper_podman.routerd.amqp.links import InLink, OutLink, echo_termini, ref
 from skupper_podman.routerd.amqp.wire import Pointer, lib, text
 from skupper_podman.routerd.core.edge import ADDRESS_TRACKING, MESH_DISCOVERY
 from skupper_podman.routerd.inprocess import HandlerSink, Subscription
+from skupper_podman.routerd.loop import Timer
 from skupper_podman.routerd.message import MESH_LENGTH, Header, Message, compose
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 
 _DOWNLINK: Final = "qd.router-edge-downlink"
 _MESH_CREDIT: Final = 3
+_MESH_PAUSE: Final = 1.0
 
 
 class EdgeDownRole(Role):
@@ -37,6 +39,8 @@ class EdgeDownRole(Role):
     def __init__(self, conn: AmqpConnection) -> None:
         super().__init__(conn)
         self._tracking: OutLink | None = None
+        self._mesh_wanted: str | None = None
+        self._mesh_timer: Timer | None = None
 
     def opened(self) -> None:
         """Be ready for its links."""
@@ -96,6 +100,18 @@ class EdgeDownRole(Role):
 
     def _mesh_told(self, message: Message) -> None:
         mesh = message.application_properties.get("meshid")
-        if isinstance(mesh, str) and len(mesh) == MESH_LENGTH:
-            self.conn.mesh = str(mesh)
-            self.conn.router.edge_mesh(self.conn, str(mesh))
+        if not isinstance(mesh, str) or len(mesh) != MESH_LENGTH:
+            return
+        # A change is looked for in the whole address table: the first at once, of further ones the last of a second.
+        self._mesh_wanted = str(mesh)
+        if self._mesh_timer is None:
+            self._take_mesh()
+
+    def _take_mesh(self) -> None:
+        conn, mesh = self.conn, self._mesh_wanted
+        self._mesh_wanted = self._mesh_timer = None
+        if mesh is None or conn.closed or mesh == conn.mesh:
+            return
+        self._mesh_timer = conn.loop.call_later(_MESH_PAUSE, self._take_mesh)
+        conn.mesh = mesh
+        conn.router.edge_mesh(conn, mesh)

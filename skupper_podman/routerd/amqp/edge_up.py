@@ -168,13 +168,13 @@ class EdgeUpRole(Role):
 
     # -- use ---------------------------------------------------------------------------------------
 
-    def sink(self, start: Start) -> OutDelivery | None:
+    def sink(self, start: Start) -> Sink | None:
         """A delivery up: on the uplink, or as a stream."""
         if not start.complete:
             return self.conn.stream(start)
         if self.uplink is None or self.uplink.pointer is None:
             return None
-        return OutDelivery(self.uplink)
+        return self.uplink.drop(start) if self.uplink.full() else OutDelivery(self.uplink)
 
 
 def perform(router: Router, action: EdgeAction) -> None:

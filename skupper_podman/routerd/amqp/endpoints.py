@@ -52,9 +52,11 @@ class LinkConsumer:
         """Deliveries not settled yet, streams included."""
         return self.link.backlog() + self.moved
 
-    def sink(self, start: Start) -> OutDelivery:
+    def sink(self, start: Start) -> Sink:
         """A delivery on the link, or for a stream on a streaming link of the same connection."""
         conn = self.link.conn
+        if self.link.full():
+            return self.link.drop(start)
         if start.complete or not conn.takes_streams:
             return OutDelivery(self.link)
         delivery = conn.stream(start)

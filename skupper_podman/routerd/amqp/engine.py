@@ -268,6 +268,11 @@ class Engine:
             self.descriptor.remove(EPOLLOUT)
             self.flush()
 
+    @property
+    def stalled(self) -> bool:
+        """Whether octets wait for the socket."""
+        return bool(self._staged)
+
     def _judge(self) -> None:
         """Decide whether sources of this connection must pause, and resume them when not."""
         blocked = bool(self._staged)

@@ -23,7 +23,7 @@ from skupper_podman.routerd.amqp.wire import (
     text,
 )
 from skupper_podman.routerd.message import RouterAnnotations
-from skupper_podman.routerd.streams import Outcome, Sink, Source, Start
+from skupper_podman.routerd.streams import Discard, Outcome, Sink, Source, Start
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.amqp.connection import AmqpConnection
@@ -32,6 +32,8 @@ DEFAULT_CAPACITY: Final = 250
 #: Free streaming links kept per connection; more are closed little by little.
 POOL_LIMIT: Final = 128
 _SCRUB: Final = 10
+#: Unsettled or unsent deliveries on one link beyond which it gets no further ones.
+MAX_OUTSTANDING: Final = 20_000
 #: Octets in the session of a link that make a message without its own window wait.
 LINK_BACKLOG: Final = 512 * 1024
 
@@ -187,7 +189,7 @@ class OutLink(Link):
 
     def send(self, octets: bytes) -> None:
         """Send a complete presettled message of the router itself; dropped when the peer takes none for long."""
-        if self.pointer is None or self.over_capacity():
+        if self.over_capacity() or self.full():
             self.counters.dropped += 1
             self.conn.router.counters.dropped += 1
             return
@@ -207,6 +209,19 @@ class OutLink(Link):
     def over_limit(self) -> bool:
         """Whether octets of this link's session wait for the peer's window or credit."""
         return self.pointer is not None and lib.pn_session_outgoing_bytes(self.session) > LINK_BACKLOG
+
+    def full(self) -> bool:
+        """Whether the peer is so far behind, by octets or by deliveries, that it gets no further messages."""
+        if self.pointer is None or self.outstanding >= MAX_OUTSTANDING:
+            return True
+        return bool(lib.pn_session_outgoing_bytes(self.session) > self.conn.session_share())
+
+    def drop(self, start: Start) -> Discard:
+        """A sink for a message that does not fit any more."""
+        if start.settled:
+            self.counters.dropped += 1
+            self.conn.router.counters.dropped += 1
+        return Discard()
 
     def wait(self, source: Source) -> None:
         """Resume `source` once octets of this link have gone out."""

@@ -44,6 +44,8 @@ from skupper_podman.routerd.management.schema import MissingAttributeError, Sche
 
 __all__ = ["Agent", "Creator", "Deleter", "LogLine", "ManagementError", "Provider", "Response", "Updater"]
 
+#: More than this is not indented: the answer grows with it, on every line.
+MAX_INDENT: Final = 16
 _DESCRIPTIONS: Final = {OK: "OK", CREATED: "Created", NO_CONTENT: "No Content"}
 _WIRE_TYPES: Final[Mapping[str, type[int]]] = {"int": Int, "uint": UInt, "ulong": ULong}
 
@@ -68,7 +70,7 @@ class _Request:
             return None
         try:
             number = int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1
         if number < 0:
             raise ManagementError(BAD_REQUEST, f"'{name}' is a number of at least zero, not {value!r}")
@@ -89,7 +91,7 @@ class Agent:
             "GET-ATTRIBUTES": lambda request: list_attributes(request.text("entityType")),
             "GET-MGMT-NODES": self._get_management_nodes,
             "GET-SCHEMA": lambda request: schema.dump(),
-            "GET-JSON-SCHEMA": lambda request: json.dumps(schema.dump(), indent=request.number("indent")),
+            "GET-JSON-SCHEMA": lambda request: json.dumps(schema.dump(), indent=_indent(request)),
             "GET-LOG": self._get_log,
         }
         self._entity: dict[str, Callable[[_Request], Response]] = {
@@ -291,11 +293,17 @@ def _queried(name: str) -> tuple[list[EntityType], Sequence[str]]:
     return [kind for kind in types.values() if not kind.core and described.is_a(kind.base)], COMMON_ATTRIBUTES
 
 
+def _indent(request: _Request) -> int | None:
+    indent = request.number("indent")
+    return None if indent is None else min(indent, MAX_INDENT)
+
+
 def _columns(asked: object, definitions: list[EntityType], columns: Sequence[str]) -> Sequence[str]:
     """The columns of the answer to a QUERY."""
     if asked is not None and not isinstance(asked, list | tuple):
         raise ManagementError(BAD_REQUEST, f"'attributeNames' is a list, not {asked!r}")
-    names = [str(name) for name in asked or ()]
+    # Each once: a column that is asked for a million times would be written a million times a row.
+    names = list(dict.fromkeys(str(name) for name in asked or ()))
     if not names:
         return columns
     known = set(columns) if len(definitions) != 1 else set(definitions[0].attributes)
