@@ -137,7 +137,7 @@ class LinkStateUpdate:
             raise ProtocolError("field 'peers' has more routers than a network may have")
         costs: dict[str, int] = {}
         for peer, cost in peers.items():
-            named = isinstance(peer, str) and len(peer) <= MAX_KEY
+            named = isinstance(peer, str) and 0 < len(peer) <= MAX_KEY
             if not named or isinstance(cost, bool) or not isinstance(cost, int):
                 raise ProtocolError("field 'peers' does not map names to costs")
             costs[str(peer)] = min(max(int(cost), 1), MAX_COST)

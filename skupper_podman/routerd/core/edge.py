@@ -341,11 +341,10 @@ class EdgePeers:
             self._unfollow(conn, key)
 
     def _unfollow(self, conn: int, key: str) -> None:
-        followers = self._followers.get(key)
-        if followers is not None:
-            followers.discard(conn)
-            if not followers:
-                del self._followers[key]
+        followers = self._followers[key]
+        followers.discard(conn)
+        if not followers:
+            del self._followers[key]
 
     def _address_changed(self, address: Address) -> None:
         for conn in sorted(self._followers.get(address.key, ())):

@@ -98,8 +98,7 @@ def _valid_origins(own_id: str, others: tuple[str, ...], states: LinkStates) -> 
         behind = {own_id}
         for router in other.order:
             if other.previous[router] in behind:
+                # What is reached through this router is reachable from it.
                 behind.add(router)
-                # A destination may be reachable from the root and not from here: then it is none of ours.
-                if router in origins:
-                    origins[router].add(root)
+                origins[router].add(root)
     return {router: frozenset(roots) for router, roots in origins.items()}
