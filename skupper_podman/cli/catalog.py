@@ -33,7 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "switch": ("switch", "Select the platform to manage (valid platforms: kubernetes, podman, -)"),
     "token": ("", "Manage skupper tokens"),
     "token create": ("token", "Create a token"),
-    "token status": ("token", "Check what is in a token and whether it matches this site"),
+    "token list": ("token", "List the claims that this site gave away"),
+    "token revoke": ("token", "End a claim that this site gave away"),
+    "token status": ("token", "Check what is in a token and whether it can still be used"),
     "unexpose": ("expose", "Unexpose one or more network services"),
     "version": ("version", "Report the version of the Skupper CLI and services"),
 }

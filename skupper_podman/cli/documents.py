@@ -17,8 +17,10 @@ kind               keys of ``data``
                    routers}], routers [{id, mode, imageName, imageVersion, links [{peer, cost, direction}]}]}],
                    ``addresses`` [{name, protocol, listeners, connectors}]
 ``TokenStatus``    ``name``, ``file``, ``type`` (``claim`` or ``cert``), ``version``, ``local``, ``generatedBy``,
-                   ``expiry``, ``expired``, ``endpoints`` [{role, host, port}], ``url``, ``fingerprint``,
-                   ``checks`` [{name, ok, detail}]
+                   ``expiry``, ``expired``, ``endpoints`` [{role, host, port}], ``url``, ``fingerprint``, ``uses``,
+                   ``state`` (``valid``, ``expired``, ``used up``, ``revoked``, ``damaged``; ``unknown`` for a claim of
+                   another site), ``claimsMade``, ``claimsRemaining``, ``checks`` [{name, ok, detail}]
+``TokenList``      ``tokens`` [{name, state, created, claimExpiration, claimsMade, claimsRemaining, host}]
 ``Version``        ``client``, ``program`` {name, version}, ``platform``, ``enabled``,
                    ``images`` [{name, image, digest}]
 ``Platform``       ``platform``, ``origin``, ``previous``
@@ -27,7 +29,8 @@ kind               keys of ``data``
 ``Link``           ``action`` (``created`` or ``deleted``), ``name``, ``facts``
 ``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed`` or
                    ``unchanged``), ``address``, ``facts``
-``Token``          ``action`` (``created``), ``file``, ``name``, ``facts``
+``Token``          ``action`` (``created`` or ``revoked``), ``file``, ``name``, ``type`` (``claim`` or ``cert``),
+                   ``facts``
 =================  ==================================================================================================
 
 ``facts`` are the values a plan chose: names, hosts, ports, the router and why, ``notes``.
@@ -39,7 +42,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 
 from skupper_podman.cli.result import Json
-from skupper_podman.model.link import IncomingLink, LinkStatus
+from skupper_podman.model.link import Claim, IncomingLink, LinkStatus
 from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite, SiteStatus
 from skupper_podman.model.service import Service
 from skupper_podman.model.status import Probe, ServiceStatus
@@ -221,6 +224,24 @@ def _site(status: NetworkStatus, item: SiteStatus, local_site: str) -> dict[str,
             }
             for router in item.displayable_routers
         ],
+    }
+
+
+def token_list(claims: Sequence[Claim], now: datetime.datetime) -> dict[str, Json]:
+    """Data of ``TokenList``; None stands for no limit."""
+    return {
+        "tokens": [
+            {
+                "name": claim.name,
+                "state": claim.state(now),
+                "created": timestamp(claim.created),
+                "claimExpiration": timestamp(claim.expires),
+                "claimsMade": claim.made,
+                "claimsRemaining": claim.remaining,
+                "host": claim.host,
+            }
+            for claim in claims
+        ]
     }
 
 

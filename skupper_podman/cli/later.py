@@ -68,4 +68,4 @@ TARGET_ON_KUBERNETES: Final = _dashed("target-namespace")
 
 BIND_ON_KUBERNETES: Final = EXPOSE_ON_KUBERNETES - _dashed("tls-cert tls-trust bridge-image")
 
-TOKEN_ON_KUBERNETES: Final = _dashed("token-type password expiry uses template") | {"-t", "-p"}
+TOKEN_ON_KUBERNETES: Final = _dashed("template")

@@ -11,9 +11,9 @@ from skupper_podman.cli.later import INIT_ON_KUBERNETES, InitLater
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
-from skupper_podman.errors import NotEnabledError, SkupperError, UsageError
-from skupper_podman.model.service import check_port
+from skupper_podman.errors import NotEnabledError, UsageError
 from skupper_podman.model.site import (
+    CLAIMS_PORT,
     DEFAULT_NETWORK,
     EDGE_PORT,
     INTER_ROUTER_PORT,
@@ -22,6 +22,7 @@ from skupper_podman.model.site import (
     RouterMode,
     SiteSpec,
     check_site_name,
+    check_site_ports,
     parse_router_logging,
 )
 from skupper_podman.platform import SiteRequest
@@ -60,6 +61,9 @@ class Init(InitLater):
     )
     bind_port: int = flag("bind-port", "int", "Port for links of interior sites", default=INTER_ROUTER_PORT)
     bind_port_edge: int = flag("bind-port-edge", "int", "Port for links of edge sites", default=EDGE_PORT)
+    bind_port_claims: int = flag(
+        "bind-port-claims", "int", "Port at which other sites redeem claims, 0 for none", default=CLAIMS_PORT
+    )
     router_mode: str = flag(
         "router-mode", "string", "Mode of the router: interior, edge", default="interior", choices=("interior", "edge")
     )
@@ -99,8 +103,9 @@ def init(session: Session, options: Init, _arguments: tuple[str, ...]) -> Result
     action = "unchanged" if not plan.changed else "repaired" if plan.facts.get("existed") else "created"
     text = _DONE[action].format(user=user)
     result = session.carry_out(plan, Outcome("Site", {"action": action, "user": user}, lambda _facts: text))
-    if options.ingress == "none" and options.ingress_hosts:
-        ignored = "--ingress-host has no effect with --ingress none: no other site links to this one"
+    if options.ingress_hosts and not spec.accepts_links:
+        cause = "--router-mode edge" if spec.router_mode == "edge" else "--ingress none"
+        ignored = f"--ingress-host has no effect with {cause}: no other site links to this one"
         result = replace(result, warnings=(*result.warnings, ignored))
     return result
 
@@ -110,36 +115,34 @@ def site_spec(options: Init) -> SiteSpec:
 
     Raises:
         UsageError: a value is out of its range.
-        SkupperError: a value is not supported yet.
     """
     if options.router_mode not in ("interior", "edge"):
         raise UsageError(f'invalid "--router-mode={options.router_mode}", it must be one of "interior, edge"')
-    if options.router_mode == "edge":
-        raise SkupperError("--router-mode edge is not supported in this release", "run the command without it")
     logging = parse_router_logging(options.router_logging)
     name = check_site_name(options.site_name) if options.site_name else ""
     if options.ingress not in ("", "external", "none"):
         raise UsageError(f"Invalid value for ingress: {options.ingress}")
     if options.router not in ("auto", "image", "embedded"):
         raise UsageError(f'invalid "--router={options.router}", it must be one of "auto, image, embedded"')
-    if check_port(options.bind_port) == check_port(options.bind_port_edge):
-        raise UsageError(f"--bind-port and --bind-port-edge are both {options.bind_port}: they must differ")
     ingress = options.ingress or "external"
-    return SiteSpec(
+    spec = SiteSpec(
         name=name,
         site_id="",
         router_mode=cast(RouterMode, options.router_mode),
         ingress=cast(Ingress, ingress),
-        ingress_hosts=options.ingress_hosts if ingress != "none" else (),
+        ingress_hosts=options.ingress_hosts if ingress != "none" and options.router_mode != "edge" else (),
         bind_ips=options.ingress_bind_ips,
         inter_router_port=options.bind_port,
         edge_port=options.bind_port_edge,
+        claims_port=options.bind_port_claims,
         network=options.container_network or DEFAULT_NETWORK,
         ipv6=options.enable_ipv6,
         router_logging=logging,
         router=cast(RouterKind, options.router),
         labels=_labels(options.labels),
     )
+    check_site_ports(spec)
+    return spec
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman import SKUPPER_VERSION
 from skupper_podman.controller import discovery
@@ -23,6 +23,9 @@ from skupper_podman.controller.targets import ServicesFile
 from skupper_podman.model import flow
 from skupper_podman.model.flow import RecordType
 from skupper_podman.routerd.flowlog import wire
+
+if TYPE_CHECKING:
+    from skupper_podman.controller.claims import ClaimServer
 
 TICK: Final = 0.1
 _SERVICES_PERIOD: Final = 1.0
@@ -58,6 +61,7 @@ class Controller:
         self._turn_due = False
         self._pace = discovery.Pace()
         self._settings = settings
+        self._claims: ClaimServer | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set."""
@@ -67,6 +71,8 @@ class Controller:
         work = [asyncio.create_task(self._bus.run())]
         if self._settings.health_port:
             work.append(asyncio.create_task(self._serve_health()))
+        if self._settings.claims.port:
+            work.append(asyncio.create_task(self._serve_claims()))
         try:
             while not stop.is_set():
                 self._turn()
@@ -92,11 +98,25 @@ class Controller:
         finally:
             await server.stop()
 
+    async def _serve_claims(self) -> None:
+        """Redeem claims until cancelled."""
+        from skupper_podman.controller.claims import ClaimServer
+
+        self._claims = server = ClaimServer(self._settings.claims)
+        try:
+            while True:
+                await server.tick()
+                await asyncio.sleep(_SERVICES_PERIOD)
+        finally:
+            await server.stop()
+
     def health(self) -> tuple[list[str], dict[str, Any]]:
         """Why the controller is not healthy (nothing if it is), and facts about its work."""
         reasons = []
         if not self._bus.is_connected:
             reasons.append(f"no connection to the router: {self._bus.reason}")
+        if self._claims is not None and self._claims.failure:
+            reasons.append(f"claims: {self._claims.failure}")
         if self._file.failure:
             reasons.append(f"network status: {self._file.failure}")
         facts = {"sources": len(self._collector.sources), "records": len(self._collector.store)}

@@ -37,6 +37,22 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimSettings:
+    """Where the claims server listens (port 0 for nowhere), and the files it works with.
+
+    ``directory`` has the records of claims, ``authority`` the certificate and key that sign for those who redeem one,
+    ``server`` the certificate it shows, ``site_file`` what was asked of init.
+    """
+
+    host: str = "0.0.0.0"
+    port: int = 0
+    directory: Path = Path("/etc/skupper-claims")
+    authority: Path = Path("/etc/skupper-site-ca")
+    server: Path = Path("/etc/skupper-router-certs/skupper-internal")
+    site_file: Path = Path("/etc/skupper-router/config/skupper-podman-site.json")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the controller is told."""
 
@@ -51,6 +67,7 @@ class Settings:
     services_file: Path
     health_host: str
     health_port: int
+    claims: ClaimSettings = ClaimSettings()
 
 
 def endpoint_of_url(url: str, directory: Path = MESSAGING) -> Endpoint:
@@ -122,6 +139,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--services", "", "/etc/skupper-services/skupper-services.json", "service definitions")
     option("--health-host", "", "0.0.0.0", "address of the health server")
     option("--health-port", "", "8080", "port of the health server, 0 for none")
+    option("--claims-port", "SKUPPER_CLAIMS_PORT", "0", "port at which claims are redeemed, 0 for none")
+    option("--claims", "", "/etc/skupper-claims", "directory of the records of claims")
     parser.add_argument("--no-verify-host", action="store_true", help="do not check the router's host name")
     return parser
 
@@ -138,8 +157,9 @@ def parse(argv: Sequence[str], environment: Mapping[str, str], host_name: str) -
     for name, variable in (("site_id", "SKUPPER_SITE_ID"), ("site_name", "SKUPPER_SITE_NAME")):
         if not getattr(options, name):
             raise UsageError(f"{variable} is not set", f"Set it, or use --{name.replace('_', '-')}.")
-    if not options.health_port.isdecimal() or int(options.health_port) > 65535:
-        raise UsageError(f"invalid port {options.health_port!r}")
+    for port in (options.health_port, options.claims_port):
+        if not port.isdecimal() or int(port) > 65535:
+            raise UsageError(f"invalid port {port!r}")
     endpoint = _endpoint(options.url, Path(options.messaging))
     return Settings(
         site_id=options.site_id,
@@ -153,6 +173,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str], host_name: str) -
         services_file=Path(options.services),
         health_host=options.health_host,
         health_port=int(options.health_port),
+        claims=ClaimSettings(port=int(options.claims_port), directory=Path(options.claims)),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 from skupper_podman.desired import names
 from skupper_podman.desired.resources import APPLICATION, Container, Mount, PublishedPort
 from skupper_podman.model.service import Service
-from skupper_podman.model.site import EDGE_PORT, INTER_ROUTER_PORT, SiteSpec
+from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, SiteSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
         Mount(names.CONSOLE_CERTS, names.CONSOLE_CERTS_PATH),
         Mount(names.SERVICES, names.SERVICES_PATH),
         Mount(names.NETWORK_STATUS, names.STATUS_PATH),
+        *_claims_volumes(spec),
     )
     return Container(
         name=names.CONTROLLER,
@@ -81,11 +82,13 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
             "FLOW_USERS": names.CONSOLE_USERS_PATH,
             "METRICS_USERS": names.CONSOLE_USERS_PATH,
             **({"SKUPPER_HOST_NAME": runtime.host_name} if runtime.host_name else {}),
+            **({"SKUPPER_CLAIMS_PORT": str(CLAIMS_PORT)} if spec.serves_claims else {}),
         },
         labels=_component(spec, names.CONTROLLER),
         network=spec.network,
         aliases=("skupper", names.CONTROLLER),
         mounts=(*_router_volumes(spec), *volumes, *runtime.host_mounts),
+        ports=claims_ports(spec),
         selinux_disabled=True,
     )
 
@@ -133,9 +136,23 @@ def _router_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
     return tuple(mounts)
 
 
+def _claims_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
+    """What the controller has only if it redeems claims: their records, and the authority it signs with."""
+    if not spec.serves_claims:
+        return ()
+    return Mount(names.CLAIMS, names.CLAIMS_PATH), Mount(names.SITE_CA, names.SITE_CA_PATH, read_only=True)
+
+
+def claims_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:
+    """The port claims are redeemed at, as published on the host."""
+    if not spec.serves_claims or spec.claims_port is None:
+        return ()
+    return tuple(PublishedPort(CLAIMS_PORT, spec.claims_port, ip) for ip in spec.bind_ips or ("",))
+
+
 def ingress_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:
-    """The ports other sites connect to, as published on the host."""
-    if spec.ingress == "none":
+    """The ports other sites' routers connect to, as published on the host."""
+    if not spec.accepts_links:
         return ()
     pairs = ((INTER_ROUTER_PORT, spec.inter_router_port), (EDGE_PORT, spec.edge_port))
     return tuple(PublishedPort(inner, outer, ip) for ip in spec.bind_ips or ("",) for inner, outer in pairs)

@@ -41,6 +41,8 @@ CONSOLE_USERS: Final = "skupper-console-users"
 NETWORK_STATUS: Final = "skupper-network-status"
 PROMETHEUS_CONFIG: Final = "prometheus-server-config"
 PROMETHEUS_STORAGE: Final = "prometheus-storage-volume"
+CLAIMS: Final = "skupper-claims"
+"""Ours: the records of claims that this site gave away; only a site that accepts links has it."""
 PLAIN_VOLUMES: Final = (
     INTERNAL,
     SERVICES,
@@ -50,8 +52,8 @@ PLAIN_VOLUMES: Final = (
     PROMETHEUS_CONFIG,
     PROMETHEUS_STORAGE,
 )
-SITE_VOLUMES: Final = AUTHORITIES + CREDENTIALS + PLAIN_VOLUMES
-"""Every volume of a site that has no links."""
+SITE_VOLUMES: Final = (*AUTHORITIES, *CREDENTIALS, *PLAIN_VOLUMES, CLAIMS)
+"""Every volume a site may have that has no links."""
 
 ROUTER_CONFIG_FILE: Final = "skrouterd.json"
 SERVICES_FILE: Final = "skupper-services.json"
@@ -66,6 +68,8 @@ STATUS_PATH: Final = "/etc/skupper-network-status"
 MESSAGING_PATH: Final = "/etc/messaging"
 CONSOLE_USERS_PATH: Final = "/etc/console-users"
 CONSOLE_CERTS_PATH: Final = "/etc/service-controller/console"
+CLAIMS_PATH: Final = "/etc/skupper-claims"
+SITE_CA_PATH: Final = "/etc/skupper-site-ca"
 
 LOCAL_HOST: Final = "skupper-router-local"
 """Name under which the router's own listeners are reached on the site's network."""

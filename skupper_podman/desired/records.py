@@ -48,12 +48,15 @@ def dump_spec(spec: SiteSpec) -> bytes:
         "bindIps": list(spec.bind_ips),
         "interRouterPort": spec.inter_router_port,
         "edgePort": spec.edge_port,
+        "claimsPort": spec.claims_port,
         "network": spec.network,
         "ipv6": spec.ipv6,
         "routerLogging": [[level.module, level.level] for level in spec.router_logging],
         "router": spec.router,
         "labels": dict(sorted(spec.labels.items())),
     }
+    if spec.claims_port is None:  # a site of an earlier release; its file stays what it is
+        del document["claimsPort"]
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
@@ -72,6 +75,7 @@ def parse_spec(content: bytes) -> SiteSpec | None:
             bind_ips=_texts(value["bindIps"]),
             inter_router_port=int(value["interRouterPort"]),
             edge_port=int(value["edgePort"]),
+            claims_port=int(value["claimsPort"]) if "claimsPort" in value else None,
             network=str(value["network"]),
             ipv6=value["ipv6"] is True,
             router_logging=tuple(LogLevel(str(module), str(level)) for module, level in value["routerLogging"]),

@@ -146,12 +146,13 @@ def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
 def _site_volumes(spec: SiteSpec) -> list[Resource]:
     volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in names.AUTHORITIES]
     volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in names.CREDENTIALS]
-    return [*volumes, *(Volume(name, _labels(spec)) for name in names.PLAIN_VOLUMES)]
+    plain = (*names.PLAIN_VOLUMES, *((names.CLAIMS,) if spec.serves_claims else ()))
+    return [*volumes, *(Volume(name, _labels(spec)) for name in plain)]
 
 
 def site_credentials(spec: SiteSpec) -> list[Credential]:
     """The credentials of the site; the first host of ``skupper-site-server`` is never an ingress host (I6)."""
-    hosts = spec.ingress_hosts if spec.ingress != "none" else ()
+    hosts = spec.ingress_hosts if spec.accepts_links else ()
     return [
         Credential(names.LOCAL_SERVER, names.LOCAL_CA, names.LOCAL_HOST, (names.LOCAL_HOST,)),
         Credential(names.LOCAL_CLIENT, names.LOCAL_CA, names.LOCAL_HOST),

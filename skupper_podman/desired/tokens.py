@@ -30,6 +30,8 @@ SITE_VERSION: Final = "skupper.io/site-version"
 COST: Final = "skupper.io/cost"
 CLAIM_URL: Final = "skupper.io/url"
 CLAIM_EXPIRATION: Final = "skupper.io/claim-expiration"
+CLAIM_USES: Final = "skupper-podman/claim-uses"
+"""Ours: how often a claim could be redeemed when it was issued; others ignore it."""
 TEMPLATE: Final = "skupper.io/token-template"
 
 CERTIFICATE_FIELDS: Final = ("tls.key", "tls.crt", "ca.crt")
@@ -133,6 +135,13 @@ def connection_token(
     }
     labels = {names.TYPE_LABEL: names.CONNECTION_TOKEN}
     return Token(name, "connection-token", labels, annotations, dict(data))
+
+
+def claim_token(name: str, site_id: str, url: str, password: bytes, authority: bytes) -> Token:
+    """A token that its holder exchanges for a connection token at ``url``, without limits (see the annotations)."""
+    annotations = {CLAIM_URL: url, GENERATED_BY: site_id, SITE_VERSION: SKUPPER_VERSION}
+    data = {"password": password, "ca.crt": authority}
+    return Token(name, "token-claim", {names.TYPE_LABEL: names.TOKEN_CLAIM}, annotations, data)
 
 
 def check_token(token: Token, site_id: str, links: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 TokenKind = Literal["connection-token", "token-claim"]
+ClaimState = Literal["valid", "used up", "expired", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,30 @@ class Token:
     def endpoint(self, role: Literal["inter-router", "edge"]) -> tuple[str, str]:
         """Host and port to connect to in that role, empty where the token has none."""
         return self.annotations.get(f"{role}-host", ""), self.annotations.get(f"{role}-port", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim that this site gave away, without its password.
+
+    ``expires`` is None for never, ``remaining`` None for any number of uses; ``made`` counts those there were.
+    """
+
+    name: str
+    expires: datetime.datetime | None = None
+    remaining: int | None = None
+    made: int = 0
+    host: str = ""
+    created: datetime.datetime | None = None
+    damaged: bool = False
+
+    def state(self, now: datetime.datetime) -> ClaimState:
+        """Whether it can be redeemed at ``now``, and if not, why."""
+        if self.damaged:
+            return "damaged"
+        if self.expires is not None and self.expires < now:
+            return "expired"
+        return "used up" if self.remaining is not None and self.remaining <= 0 else "valid"
 
 
 @dataclass(frozen=True, slots=True)

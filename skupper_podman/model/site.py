@@ -14,6 +14,7 @@ RouterKind = Literal["auto", "image", "embedded"]
 
 INTER_ROUTER_PORT = 55671
 EDGE_PORT = 45671
+CLAIMS_PORT = 8081
 FLOW_COLLECTOR_PORT = 8010
 DEFAULT_NETWORK = "skupper"
 
@@ -28,7 +29,11 @@ class LogLevel:
 
 @dataclass(frozen=True, slots=True)
 class SiteSpec:
-    """What a site must be. Ports are host ports; hosts are the names and addresses put into certificates and tokens."""
+    """What a site must be. Ports are host ports; hosts are the names and addresses put into certificates and tokens.
+
+    ``claims_port`` is 0 for a site that redeems no claims because that was asked for, and None for one made by a
+    release that knew of none.
+    """
 
     name: str
     site_id: str
@@ -38,12 +43,23 @@ class SiteSpec:
     bind_ips: tuple[str, ...] = ()
     inter_router_port: int = INTER_ROUTER_PORT
     edge_port: int = EDGE_PORT
+    claims_port: int | None = CLAIMS_PORT
     network: str = DEFAULT_NETWORK
     ipv6: bool = False
     router_logging: tuple[LogLevel, ...] = ()
     router: RouterKind = "auto"
     platform: str = "podman"
     labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def accepts_links(self) -> bool:
+        """Whether other sites may link to it."""
+        return self.ingress != "none" and self.router_mode != "edge"
+
+    @property
+    def serves_claims(self) -> bool:
+        """Whether its controller redeems claims."""
+        return self.accepts_links and bool(self.claims_port)
 
 
 LOG_LEVELS = ("trace", "debug", "info", "notice", "warning", "error", "critical")
@@ -68,6 +84,22 @@ def parse_router_logging(text: str) -> tuple[LogLevel, ...]:
             raise UsageError(f"Bad value for --router-logging: Invalid logging level for router: {level}")
         levels.append(LogLevel(module, level))
     return tuple(levels)
+
+
+def check_site_ports(spec: SiteSpec) -> None:
+    """Check that every port is one, and is one thing only.
+
+    Raises:
+        UsageError: it is not; the message names the flags.
+    """
+    ports = {"--bind-port": spec.inter_router_port, "--bind-port-edge": spec.edge_port}
+    ports |= {"--bind-port-claims": spec.claims_port} if spec.claims_port else {}
+    used: dict[int, str] = {}
+    for flag, port in ports.items():
+        if not 0 < port < 65536:
+            raise UsageError(f"Port {port} is outside valid range.")
+        if used.setdefault(port, flag) != flag:
+            raise UsageError(f"{used[port]} and {flag} are both {port}: they must differ")
 
 
 def check_site_name(name: str) -> str:

@@ -6,16 +6,17 @@ can print it, and applying it either completes or restores what was there before
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # only named in annotations: a command that needs no platform must not pay for loading them
-    from skupper_podman.model.link import IncomingLink, Link, LinkStatus, Token
+    from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
     from skupper_podman.model.network import NetworkStatus
     from skupper_podman.model.service import Service, Target
     from skupper_podman.model.site import SiteSpec
     from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
-    from skupper_podman.plan import Plan
+    from skupper_podman.plan import Plan, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,32 @@ class SiteRequest:
     endpoint: str = ""
     timeout: float = 120.0
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """``skupper token create``: ``kind`` empty for a claim where the site can redeem one, else a certificate.
+
+    ``expiry`` in seconds and ``uses`` limit a claim, zero or less for no limit; an empty password is made up, an empty
+    host is the site's first. ``name`` empty chooses one.
+    """
+
+    kind: Literal["", "claim", "cert"] = ""
+    name: str = ""
+    ingress_host: str = ""
+    expiry: float = 900.0
+    uses: int = 1
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlan:
+    """A token about to be issued: what must be done first, and then the bytes of the file (secret)."""
+
+    kind: Literal["claim", "cert"]
+    steps: tuple[Step, ...]
+    content: Callable[[], bytes]
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 class Platform(Protocol):
@@ -69,8 +96,16 @@ class Platform(Protocol):
         """Plan to remove the target on ``host``; with ``delete_if_last`` also the service when it was the last."""
         ...
 
-    def create_token(self, name: str, ingress_host: str) -> bytes:
-        """Issue a token: the bytes of the YAML file to write (secret)."""
+    def plan_token(self, request: TokenRequest) -> TokenPlan:
+        """Plan to issue a token; the caller adds the step that writes its file."""
+        ...
+
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims that this site gave away and still knows, by name."""
+        ...
+
+    def plan_claim_revoke(self, name: str) -> Plan:
+        """Plan to end a claim: nobody can redeem it any more."""
         ...
 
     def identity(self) -> tuple[str, str]:
@@ -121,4 +156,4 @@ class Platform(Protocol):
         ...
 
 
-__all__ = ["Platform", "SiteRequest"]
+__all__ = ["Platform", "SiteRequest", "TokenPlan", "TokenRequest"]

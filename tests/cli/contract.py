@@ -9,12 +9,12 @@ from __future__ import annotations
 import pytest
 
 from skupper_podman.desired.tokens import parse_token
-from skupper_podman.errors import NotEnabledError, NotFoundError, SkupperError
+from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError
 from skupper_podman.model.link import Token
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan
-from skupper_podman.platform import Platform, SiteRequest
+from skupper_podman.platform import Platform, SiteRequest, TokenRequest
 
 REQUEST = SiteRequest(
     SiteSpec("west", "", ingress_hosts=("192.0.2.5",), router="embedded", inter_router_port=21671, edge_port=21672),
@@ -43,7 +43,7 @@ class PlatformContract:
         for ask in (
             platform.identity, platform.links, platform.services, platform.site_status, platform.link_status,
             platform.service_status, platform.incoming_links, platform.network_status, platform.plan_delete,
-            platform.site_certificate,
+            platform.site_certificate, platform.claims,
         ):  # fmt: skip
             with pytest.raises(NotEnabledError):
                 ask()
@@ -71,13 +71,36 @@ class PlatformContract:
             platform.identity()
 
     def _tokens(self, platform: Platform, site_id: str) -> None:
-        token = parse_token(platform.create_token("mine", ""))
+        planned = platform.plan_token(TokenRequest("cert", "mine"))
+        token = parse_token(planned.content())
+        assert (planned.kind, planned.steps) == ("cert", ())
         assert (token.name, token.generated_by) == ("mine", site_id)
         assert token.endpoint("inter-router") == ("192.0.2.5", "21671")
         with pytest.raises(SkupperError):
-            platform.create_token("mine", "elsewhere")
+            platform.plan_token(TokenRequest("cert", "mine", "elsewhere"))
         with pytest.raises(SkupperError):
             platform.plan_link_create(token, "", None)
+        self._claims(platform, site_id)
+
+    def _claims(self, platform: Platform, site_id: str) -> None:
+        planned = platform.plan_token(TokenRequest(name="once", uses=3, password="sesame"))
+        assert (planned.kind, platform.claims()) == ("claim", ())
+        applied(Plan("Create a claim", planned.steps))
+        token = parse_token(planned.content())
+        assert (token.name, token.kind, token.generated_by) == ("once", "token-claim", site_id)
+        assert token.annotations["skupper.io/url"] == "https://192.0.2.5:8081/once"
+        assert token.data["password"] == b"sesame"
+        claim = platform.claims()[0]
+        assert (claim.name, claim.remaining, claim.made, claim.host) == ("once", 3, 0, "192.0.2.5")
+        assert claim.expires is not None
+        with pytest.raises(ConflictError):
+            platform.plan_token(TokenRequest(name="once"))
+        with pytest.raises(SkupperError):
+            platform.plan_link_create(token, "", None)
+        applied(platform.plan_claim_revoke("once"))
+        assert platform.claims() == ()
+        with pytest.raises(NotFoundError):
+            platform.plan_claim_revoke("once")
 
     def _links(self, platform: Platform, token: Token) -> None:
         plan = platform.plan_link_create(token, "", None)

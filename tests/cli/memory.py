@@ -8,21 +8,31 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from skupper_podman import SKUPPER_VERSION
-from skupper_podman.desired.tokens import GENERATED_BY, check_token, next_link_name
+from skupper_podman.desired.claimrecords import rfc3339
+from skupper_podman.desired.tokens import (
+    CLAIM_EXPIRATION,
+    GENERATED_BY,
+    check_token,
+    claim_token,
+    dump_token,
+    next_link_name,
+)
 from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError, UsageError
-from skupper_podman.model.link import IncomingLink, Link, LinkState, LinkStatus, Token
+from skupper_podman.model.link import Claim, IncomingLink, Link, LinkState, LinkStatus, Token
 from skupper_podman.model.network import Address, Connector, Listener, NetworkStatus, Router, RouterStatus, Site
 from skupper_podman.model.network import SiteStatus as NetworkSite
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform import SiteRequest
+from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
 
 SITE_ID = "484cccc3-401c-4c30-a6ed-73382701b18a"
 PEER_ID = "496ca1de-0c80-4e70-bbb4-d0d6ec2a09c0"
 T = TypeVar("T")
 CREATED = datetime.datetime(2022, 11, 17, 15, 2, 1, tzinfo=datetime.UTC)
+ISSUED = datetime.datetime(2025, 1, 31, 10, 0, 0, tzinfo=datetime.UTC)
+"""When claims are issued: the time of the tests' terminal."""
 
 
 def token_text(site_id: str = PEER_ID, host: str = "192.0.2.10") -> bytes:
@@ -58,6 +68,7 @@ class MemoryPlatform:
     spec: SiteSpec | None = None
     links_by_name: dict[str, Link] = field(default_factory=dict)
     services_by_address: dict[str, Service] = field(default_factory=dict)
+    claims_by_name: dict[str, Claim] = field(default_factory=dict)
     requests: list[SiteRequest] = field(default_factory=list)
     # what probes say
     probes: tuple[Probe, ...] = (Probe("container skupper-router", "ok", "running"),)
@@ -180,8 +191,9 @@ class MemoryPlatform:
         before = table[key]
         return Step("delete", what, lambda: table.pop(key) and None, lambda: table.update({key: before}))
 
-    def create_token(self, name: str, ingress_host: str) -> bytes:
+    def plan_token(self, request: TokenRequest) -> TokenPlan:
         site = self._site()
+        name, ingress_host = request.name or "skupper", request.ingress_host
         hosts = site.ingress_hosts if site.ingress != "none" else ()
         if not hosts:
             raise UsageError("tokens cannot be generated for sites initialized with ingress type none")
@@ -190,7 +202,33 @@ class MemoryPlatform:
         text = token_text(site.site_id, ingress_host or hosts[0]).replace(
             b"55671", str(site.inter_router_port).encode()
         )
-        return text.replace(b"  name: skupper", f"  name: {name}".encode())
+        if request.kind == "claim" or (not request.kind and site.claims_port):
+            return self._plan_claim(site, request, ingress_host or hosts[0])
+        content = text.replace(b"  name: skupper", f"  name: {name}".encode())
+        return TokenPlan("cert", (), lambda: content, {"name": name})
+
+    def _plan_claim(self, site: SiteSpec, request: TokenRequest, host: str) -> TokenPlan:
+        name = request.name or f"claim-{len(self.claims_by_name) + 1}"
+        if name in self.claims_by_name:
+            raise ConflictError(f'a claim called "{name}" already exists')
+        expires = ISSUED + datetime.timedelta(seconds=request.expiry) if request.expiry > 0 else None
+        claim = Claim(name, expires, request.uses if request.uses > 0 else None, 0, host, ISSUED)
+        url = f"https://{host}:{site.claims_port}/{name}"
+        token = claim_token(name, site.site_id, url, (request.password or "secret").encode(), b"ca")
+        limits = {CLAIM_EXPIRATION: rfc3339(expires)} if expires else {}
+        token = replace(token, annotations={**token.annotations, **limits})
+        step = self._put(self.claims_by_name, name, claim, f"claim {name}")
+        return TokenPlan("claim", (step,), lambda: dump_token(token), {"name": name, "url": url})
+
+    def claims(self) -> tuple[Claim, ...]:
+        self._site()
+        return tuple(self.claims_by_name[name] for name in sorted(self.claims_by_name))
+
+    def plan_claim_revoke(self, name: str) -> Plan:
+        self._site()
+        if name not in self.claims_by_name:
+            raise NotFoundError(f'No such claim "{name}"', "to see the claims: skupper token list")
+        return self._plan(f"Revoke claim {name}", (self._drop(self.claims_by_name, name, f"claim {name}"),), name=name)
 
     def identity(self) -> tuple[str, str]:
         return self._site().name, self._site().site_id

@@ -125,8 +125,7 @@ def test_flags_of_kubernetes_are_refused_as_such(skupper: Terminal) -> None:
         ["init", "--routers", "2"],
         ["status", "-n", "west"],
         ["status", "--namespace=west"],
-        ["token", "create", "t", "--token-type", "cert"],
-        ["token", "create", "t", "-t", "cert"],
+        ["token", "create", "t", "--template", "x"],
         ["expose", "host", "h", "--headless"],
         ["service", "bind", "a", "host", "b", "--target-namespace", "x"],
     ):

@@ -70,7 +70,16 @@ EXPECTED: dict[str, Any] = {
     "TokenStatus": {
         "name": TEXT, "file": TEXT, "type": TEXT, "version": TEXT, "local": TRUTH, "generatedBy": TEXT,
         "endpoints": [{"role": TEXT, "host": TEXT, "port": TEXT}], "url": TEXT, "expiry": NOTHING, "expired": TRUTH,
-        "fingerprint": TEXT, "checks": [],
+        "fingerprint": TEXT, "uses": NOTHING, "state": TEXT, "claimsMade": NOTHING, "claimsRemaining": NOTHING,
+        "checks": [],
+    },
+    "TokenList": {
+        "tokens": [
+            {
+                "name": TEXT, "state": TEXT, "created": TEXT, "claimExpiration": TEXT, "claimsMade": NUMBER,
+                "claimsRemaining": NUMBER, "host": TEXT,
+            }
+        ],
     },
     "Version": {
         "client": TEXT, "program": {"name": TEXT, "version": TEXT}, "platform": TEXT, "enabled": TRUTH,
@@ -83,7 +92,7 @@ EXPECTED: dict[str, Any] = {
     "Site": {"action": TEXT, "user": TEXT, "facts": None},
     "Link": {"action": TEXT, "name": TEXT, "facts": None},
     "Service": {"action": TEXT, "address": TEXT, "facts": None},
-    "Token": {"action": TEXT, "file": TEXT, "name": TEXT, "facts": None},
+    "Token": {"action": TEXT, "file": TEXT, "name": TEXT, "type": TEXT, "facts": None},
 }  # fmt: skip
 
 
@@ -128,6 +137,7 @@ def cases(tmp: Path) -> list[tuple[str, bool, list[str]]]:
         ("Link", True, ["link", "delete", "link1"]),
         ("Service", True, ["service", "create", "db", "5432"]),
         ("Token", True, ["token", "create", str(tmp / "new.token")]),
+        ("TokenList", False, ["token", "list"]),
         ("Site", True, ["delete"]),
     ]
 

@@ -98,7 +98,7 @@ def test_init_checks_values_before_it_touches_anything(skupper: Terminal, words:
         "--external-prometheus-server=x", "--prometheus-auth=tls", "--prometheus-user=a", "--prometheus-password=b",
         "--router-cpu-limit=1", "--router-memory-limit=1", "--controller-cpu-limit=1", "--controller-memory-limit=1",
         "--flow-collector-cpu-limit=1", "--flow-collector-memory-limit=1", "--prometheus-cpu-limit=1",
-        "--prometheus-memory-limit=1", "--router-mode=edge",
+        "--prometheus-memory-limit=1",
     ],
 )  # fmt: skip
 def test_flags_that_do_not_work_yet_are_refused_by_name(skupper: Terminal, flag: str) -> None:

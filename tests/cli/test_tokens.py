@@ -2,6 +2,7 @@
 
 import datetime
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ import pytest
 from skupper_podman import certs
 from skupper_podman.desired.tokens import connection_token, dump_token
 from skupper_podman.errors import PlatformError
+from skupper_podman.platform import TokenRequest
 from tests.cli.memory import PEER_ID, SITE_ID, MemoryPlatform, token_text
 from tests.cli.terminal import NOW, Terminal
 
 
 def test_create(site: Terminal, tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
-    answer = site("token", "create", str(path))
+    answer = site("token", "create", str(path), "--token-type", "cert")
     assert (answer.code, answer.out, answer.err) == (0, f"Connection token written to {path} \n", "")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b"inter-router-host: 192.0.2.5" in path.read_bytes()
@@ -52,9 +54,15 @@ def test_impossible_files(site: Terminal, tmp_path: Path, name: str) -> None:
 def test_failing_leaves_what_was_there(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
     path = tmp_path / "t.yaml"
     path.write_bytes(token_text())
-    platform.create_token = lambda _name, _host: (_ for _ in ()).throw(PlatformError("no key"))  # type: ignore[method-assign]
+
+    def fail() -> bytes:
+        raise PlatformError("no key")
+
+    planned = platform.plan_token(TokenRequest())
+    platform.plan_token = lambda _request: replace(planned, content=fail)  # type: ignore[method-assign]
     assert site("token", "create", str(path)).err == "Error: no key\n"
     assert path.read_bytes() == token_text()
+    assert platform.claims() == ()
 
 
 def test_dry_run_writes_nothing(site: Terminal, tmp_path: Path) -> None:
@@ -89,6 +97,7 @@ def test_status_of_a_remote_token(site: Terminal, tmp_path: Path) -> None:
         "  version: 1.9.6\n"
         "  inter-router: 192.0.2.10:55671\n"
         "  edge: 192.0.2.10:45671\n"
+        "  state: valid\n"
     )
 
 
@@ -101,7 +110,11 @@ def test_status_of_a_remote_claim(skupper: Terminal, tmp_path: Path) -> None:
     )
     answer = skupper("token", "status", str(path))
     assert answer.code == 0
-    assert answer.out.endswith("  version: 1.9.6\n  expiry: 2025-01-31T10:15:00Z\n  url: https://h:8081/c\n")
+    assert answer.out.endswith(
+        "  version: 1.9.6\n  expiry: 2025-01-31T10:15:00Z\n  url: https://h:8081/c\n"
+        "  state: not expired; only the site that issued it knows whether it was used\n"
+    )
+    assert skupper("token", "status", str(path), "-o", "json").data["state"] == "unknown"
     path.write_text(path.read_text().replace("10:15", "09:15"))
     answer = skupper("token", "status", str(path))
     assert answer.code == 1
@@ -156,3 +169,109 @@ def test_own_token_of_an_older_authority(
     assert answer.code == 1
     assert "  CA: does not match\n" in answer.out
     assert "  hostname: elsewhere not found in SANs list\n" in answer.out
+
+
+# claims
+
+
+def test_a_claim_is_the_default(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    answer = site("token", "create", str(path))
+    assert (answer.code, answer.out, answer.err) == (0, f"Token written to {path} \n", "")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    claim = platform.claims()[0]
+    assert (claim.remaining, claim.expires) == (1, NOW + datetime.timedelta(minutes=15))
+    assert b"https://192.0.2.5:8081/claim-1" in path.read_bytes()
+
+
+def test_limits_of_a_claim(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    words = ["--uses", "0", "--expiry=0", "-p", "sesame", "--name", "open"]
+    answer = site("token", "create", str(path), *words, "-o", "json")
+    assert (answer.data["name"], answer.data["type"]) == ("open", "claim")
+    assert "sesame" not in answer.out
+    claim = platform.claims()[0]
+    assert (claim.name, claim.remaining, claim.expires) == ("open", None, None)
+    assert site("token", "create", str(path), "--name", "open").code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-t", "nonsense"], "invalid token type. Specify cert or claim"),
+        (["-t", "cert", "--uses", "2"], "--uses is a flag of claims"),
+        (["-t", "cert", "--expiry", "1h"], "--expiry is a flag of claims"),
+        (["--expiry", "1"], "missing unit in duration"),
+    ],
+)
+def test_wrong_flags(site: Terminal, tmp_path: Path, words: list[str], message: str) -> None:
+    answer = site("token", "create", str(tmp_path / "t"), *words)
+    assert answer.code == 2
+    assert message in answer.err
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_claim_that_cannot_be_written_is_taken_back(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    planned = platform.plan_token(TokenRequest())
+    path = tmp_path / "d" / "t"
+    platform.plan_token = lambda _request: planned  # type: ignore[method-assign]
+    planned.steps[0].do()
+    planned.steps[0].undo()
+    assert platform.claims() == ()
+    (tmp_path / "d").rmdir()
+    assert site("token", "create", str(path)).code == 1
+    assert platform.claims() == ()
+
+
+def test_dry_run_of_a_claim(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    answer = site("token", "create", str(tmp_path / "t"), "--dry-run")
+    assert "create claim claim-1" in answer.out
+    assert platform.claims() == ()
+
+
+def test_what_became_of_an_own_claim(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    site("token", "create", str(path), "--name", "mine", "--uses", "2")
+    platform.certificate = (b"", b"ca")
+
+    def told() -> tuple[int, str, str]:
+        data = site("token", "status", str(path), "-o", "json")
+        return data.code, data.data["state"], site("token", "status", str(path)).out
+
+    code, state, text = told()
+    assert (code, state) == (1, "valid")  # the host is in no certificate here
+    assert "  claims made:  0\n  claims remaining:  2\n  expires: 2025-01-31 10:15:00 +0000 UTC\n" in text
+    claim = platform.claims_by_name["mine"]
+    platform.claims_by_name["mine"] = replace(claim, made=2, remaining=0)
+    code, state, text = told()
+    assert (code, state) == (1, "used up")
+    assert "state: used up" in text
+    platform.claims_by_name["mine"] = replace(claim, expires=NOW - datetime.timedelta(seconds=1))
+    code, state, text = told()
+    assert (code, state) == (1, "expired")
+    assert "Warning: token has expired, expiration time: 2025-01-31 09:59:59 +0000 UTC" in text
+    assert site("token", "revoke", "mine").out == "Token 'mine' has been revoked\n"
+    code, state, text = told()
+    assert (code, state) == (1, "revoked")
+
+
+def test_list_and_revoke(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    assert site("token", "list").out == "No claims\n"
+    site("token", "create", str(tmp_path / "a"), "--name", "alpha")
+    site("token", "create", str(tmp_path / "b"), "--name", "beta", "--uses", "0", "--expiry", "0")
+    assert site("token", "list").out == (
+        "NAME   STATE  EXPIRES                        MADE  REMAINING  HOST\n"
+        "alpha  valid  2025-01-31 10:15:00 +0000 UTC  0     1          192.0.2.5\n"
+        "beta   valid  never                          0     unlimited  192.0.2.5\n"
+    )
+    tokens = site("token", "list", "-o", "json").data["tokens"]
+    assert [token["claimsRemaining"] for token in tokens] == [1, None]
+    assert [token["claimExpiration"] for token in tokens] == ["2025-01-31T10:15:00Z", None]
+    assert "revoke" in site("token", "revoke", "alpha", "--dry-run").out.lower()
+    assert len(platform.claims()) == 2
+    assert site("token", "revoke", "alpha", "-o", "json").data["action"] == "revoked"
+    assert [claim.name for claim in platform.claims()] == ["beta"]
+    answer = site("token", "revoke", "alpha")
+    assert answer.code == 1
+    assert 'No such claim "alpha"' in answer.err

@@ -26,7 +26,7 @@ from skupper_podman.errors import (
 from skupper_podman.model.link import Token
 from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.model.site import LogLevel, SiteSpec
-from skupper_podman.platform import SiteRequest
+from skupper_podman.platform import SiteRequest, TokenRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
 from tests.platform.onehost import PEER_ID, init, needs_podman, one_host, peer_token, picture, request, run, session
@@ -108,11 +108,11 @@ def test_private_files_are_private(site: Host) -> None:
 
 def test_token_is_as_1_9_writes_it(site: Host) -> None:
     with session(site) as platform:
-        token = parse_token(platform.create_token("friend", ""))
+        token = parse_token(platform.plan_token(TokenRequest("cert", "friend")).content())
         _, site_id = platform.identity()
         _, authority = platform.site_certificate()
         with pytest.raises(UsageError, match=r"available ingress hosts: \[192.0.2.1\]"):
-            platform.create_token("friend", "elsewhere.example")
+            platform.plan_token(TokenRequest("cert", "friend", "elsewhere.example"))
     assert token.generated_by == site_id
     assert token.endpoint("inter-router") == ("192.0.2.1", "21671")
     assert token.endpoint("edge") == ("192.0.2.1", "21672")
@@ -132,7 +132,7 @@ def test_links_that_cannot_work_are_refused_before_any_change(site: Host) -> Non
     before = picture(site)
     other = "0d3b4c8e-0000-4000-8000-0000000000aa"
     with session(site) as platform:
-        own = parse_token(platform.create_token("", ""))
+        own = parse_token(platform.plan_token(TokenRequest("cert")).content())
         cases = {
             "connection to self": own,
             "Already connected": peer_token(),

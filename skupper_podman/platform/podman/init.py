@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from skupper_podman import certs
 from skupper_podman.desired import names
-from skupper_podman.desired.containers import Runtime, ingress_ports
+from skupper_podman.desired.containers import Runtime, claims_ports, ingress_ports
 from skupper_podman.desired.diff import Change, diff
 from skupper_podman.desired.resources import Container
 from skupper_podman.desired.site import SiteState, site_resources
@@ -27,10 +27,10 @@ from skupper_podman.errors import (
     UsageError,
 )
 from skupper_podman.files import read_bytes
-from skupper_podman.model.site import SiteSpec, check_site_name
+from skupper_podman.model.site import SiteSpec, check_site_name, check_site_ports
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
-from skupper_podman.platform.podman import defaults, endpoint, hostimage, preflight
+from skupper_podman.platform.podman import adopt, defaults, endpoint, hostimage, preflight
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import LocalHost
 from skupper_podman.platform.podman.hostfile import writing
@@ -58,6 +58,7 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     if not request.dry_run:
         keys.start()  # they are made while Podman is waited for
     existed = site.spec is not None
+    site, notices = adopt.with_claims(site, request.spec, _host(context))
     if site.spec is not None:
         check_same(request.spec, site.spec)
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -70,7 +71,7 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     changes = diff((), site_resources(state), site.present)
     if changes:
         _check_host(context, spec, podman, choice.kind == "embedded")
-    return _plan(context, request, site, _Wanted(spec, choice, changes, existed, keys))
+    return _plan(context, request, site, _Wanted(spec, choice, changes, existed, keys, notices))
 
 
 def _lock(context: Context, request: SiteRequest) -> None:
@@ -95,11 +96,12 @@ class _Wanted:
     changes: tuple[Change, ...]
     existed: bool
     keys: certs.KeyPool
+    notices: tuple[str, ...] = ()
 
 
 def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wanted) -> Plan:
     spec = wanted.spec
-    warnings = list(site.damage)
+    warnings = [*site.damage, *wanted.notices]
     running = [name for name, info in site.containers.items() if info.running]
     unit = unit_steps(context, spec.name, running, warnings)
     changes = _change_steps(context, request, site, wanted, unit)
@@ -138,13 +140,7 @@ def _change_steps(
 def _check_request(spec: SiteSpec) -> None:
     if spec.name:
         check_site_name(spec.name)
-    if spec.router_mode == "edge":
-        raise UsageError("edge mode is not yet allowed")
-    for port in (spec.inter_router_port, spec.edge_port):
-        if not 0 < port < 65536:
-            raise UsageError(f"Port {port} is outside valid range.")
-    if spec.inter_router_port == spec.edge_port:
-        raise UsageError(f"--bind-port and --bind-port-edge are both {spec.edge_port}")
+    check_site_ports(spec)
     try:
         certs.alternative_names(spec.ingress_hosts)
     except InvalidError as error:
@@ -163,9 +159,11 @@ def _left_over(site: Observation) -> ConflictError:
 
 def _completed(asked: SiteSpec, user: str) -> SiteSpec:
     """What is asked for, with everything that was left open decided."""
-    hosts = (asked.ingress_hosts or defaults.ingress_hosts()) if asked.ingress != "none" else ()
+    hosts = (asked.ingress_hosts or defaults.ingress_hosts()) if asked.accepts_links else ()
     return replace(
         asked,
+        # An edge router takes no links, so nothing of it is published.
+        ingress=asked.ingress if asked.accepts_links else "none",
         name=asked.name or defaults.site_name(socket.gethostname(), user),
         site_id=asked.site_id or str(uuid.uuid4()),
         ingress_hosts=tuple(dict.fromkeys(hosts)),
@@ -190,19 +188,24 @@ def _check_host(
         PreflightError: with every blocker.
     """
     flags = {spec.inter_router_port: "--bind-port", spec.edge_port: "--bind-port-edge"}
+    flags |= {spec.claims_port: "--bind-port-claims"} if spec.claims_port else {}
+    published = (*ingress_ports(spec), *claims_ports(spec))
     wanted = preflight.Wanted(
         containers=names.COMPONENTS,
         volumes=names.SITE_VOLUMES,
         network=spec.network,
-        ports=tuple(preflight.WantedPort(port, flags.get(port.host_port, "")) for port in ingress_ports(spec)),
+        ports=tuple(preflight.WantedPort(port, flags.get(port.host_port, "")) for port in published),
         hosts=spec.ingress_hosts,
-        hosts_needed=spec.ingress != "none",
+        hosts_needed=spec.accepts_links,
         host_image=host_image,
     )
-    host = LocalHost(context.uid, os.getgid(), context.user, context.paths.runtime_dir)
-    blockers = preflight.check(wanted, podman, context.resolved_endpoint(), host, context.paths.data_home)
+    blockers = preflight.check(wanted, podman, context.resolved_endpoint(), _host(context), context.paths.data_home)
     if blockers:
         raise PreflightError(blockers)
+
+
+def _host(context: Context) -> LocalHost:
+    return LocalHost(context.uid, os.getgid(), context.user, context.paths.runtime_dir)
 
 
 def _chosen_image(context: Context, request: SiteRequest, site: Observation) -> RouterImage:

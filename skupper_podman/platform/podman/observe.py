@@ -30,7 +30,7 @@ from skupper_podman.desired.site import site_credentials
 from skupper_podman.desired.tokens import LinkSecret, parse_link
 from skupper_podman.errors import InvalidError
 from skupper_podman.model.service import HostPorts, Service
-from skupper_podman.model.site import EDGE_PORT, INTER_ROUTER_PORT, LogLevel, SiteSpec
+from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, LogLevel, SiteSpec
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.facts import ContainerInfo, VolumeInfo
@@ -279,10 +279,16 @@ class _Reader:
             bind_ips=tuple(bind_ips),
             inter_router_port=ports.get(INTER_ROUTER_PORT, INTER_ROUTER_PORT),
             edge_port=ports.get(EDGE_PORT, EDGE_PORT),
+            claims_port=self._claims_port(),
             network=next(iter(router.networks), "skupper") if router else "skupper",
             router_logging=tuple(plain_level(LogLevel(log.text("module"), log.text("enable"))) for log in logs),
             router="embedded" if embedded else "image",
         )
+
+    def _claims_port(self) -> int | None:
+        controller = self._containers.get(names.CONTROLLER)
+        ports = {port.container_port: port.host_port for port in controller.ports} if controller else {}
+        return ports.get(CLAIMS_PORT)
 
     def _ingress_hosts(self) -> tuple[str, ...]:
         from skupper_podman import certs

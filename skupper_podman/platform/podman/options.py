@@ -19,6 +19,7 @@ _FLAGS = {
     "bind_ips": "--ingress-bind-ip",
     "inter_router_port": "--bind-port",
     "edge_port": "--bind-port-edge",
+    "claims_port": "--bind-port-claims",
     "network": "--container-network",
     "ipv6": "--enable-ipv6",
     "router_logging": "--router-logging",

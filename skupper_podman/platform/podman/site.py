@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skupper_podman.model.link import IncomingLink, Link, LinkStatus, Token
+from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.plan import Plan
-from skupper_podman.platform import SiteRequest
+from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
 from skupper_podman.platform.podman import init, links, plain, remove, services, status, tokens
 from skupper_podman.platform.podman.context import Context, real_context
 
@@ -65,9 +65,17 @@ class PodmanPlatform:
         """Plan to remove the target on ``host``."""
         return services.plan_unbind(self.context, address, host, delete_if_last=delete_if_last)
 
-    def create_token(self, name: str, ingress_host: str) -> bytes:
-        """Issue a token."""
-        return tokens.create_token(self.context, name, ingress_host)
+    def plan_token(self, request: TokenRequest) -> TokenPlan:
+        """Plan to issue a token."""
+        return tokens.plan_token(self.context, request)
+
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims that this site gave away."""
+        return tokens.claims(self.context)
+
+    def plan_claim_revoke(self, name: str) -> Plan:
+        """Plan to end a claim."""
+        return tokens.plan_claim_revoke(self.context, name)
 
     def identity(self) -> tuple[str, str]:
         """Name and id of the site."""
