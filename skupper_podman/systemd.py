@@ -35,6 +35,7 @@ class UnitState:
     status: str = ""
     main_pid: int = 0
     since: str = ""
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ class Systemd:
             status=values.get("StatusText", ""),
             main_pid=int(pid) if pid.isdigit() else 0,
             since=values.get("StateChangeTimestamp", ""),
+            masked=values.get("LoadState") == "masked",
         )
 
     def status_command(self) -> str:

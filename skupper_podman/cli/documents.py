@@ -8,10 +8,11 @@ kind               keys of ``data``
 ``SiteStatus``     ``user``, ``site`` {name, id, mode, version, network}, ``router`` {kind, image}, ``services``,
                    ``health`` (``ok``, ``failing`` or ``unknown``), ``connections`` {total, direct, indirect} or null,
                    ``probes`` [{name, health, detail, since, fix}]
-``LinkStatus``     ``links`` [{name, type, state, reason, host, port, cost, peerSite, peer, created, since}],
+``LinkStatus``     ``links`` [{name, type, state, reason, host, port, cost, peerSite, peer, created, since, fix}],
                    ``incoming`` [{siteId, siteName, namespace}] or null while it is not known
-``ServiceStatus``  ``services`` [{address, protocol, ports, health, detail, fix, reachable, container, labels, tls,
-                   origin, targets [{host, ports}], hostPorts {ip, ports}, sites [{id, name, namespace, address,
+``ServiceStatus``  ``services`` [{address, protocol, ports, health, detail, fix, since, reachable, container, labels,
+                   tls, origin, targets [{host, ports}], targetStatus [{host, port, targetPort, health, reason}],
+                   hostPorts {ip, ports}, sites [{id, name, namespace, address,
                    listeners, connectors [{host, port, target}]}]}]
 ``NetworkStatus``  ``sites`` [{id, name, namespace, platform, version, local, policy, linkedSites [{id, name, direction,
                    routers}], routers [{id, mode, imageName, imageVersion, links [{peer, cost, direction}]}]}],
@@ -119,6 +120,7 @@ def _link(status: LinkStatus) -> dict[str, Json]:
         "peer": status.peer,
         "created": timestamp(link.created),
         "since": timestamp(status.since),
+        "fix": status.fix,
     }
 
 
@@ -140,6 +142,17 @@ def _service_status(status: ServiceStatus, network: NetworkStatus) -> dict[str, 
         "detail": status.detail,
         "fix": status.fix,
         "reachable": status.reachable,
+        "since": status.since or None,
+        "targetStatus": [
+            {
+                "host": target.host,
+                "port": target.port,
+                "targetPort": target.target_port,
+                "health": target.health,
+                "reason": target.reason,
+            }
+            for target in status.targets
+        ],
         "sites": list[Json](sites),
     }
 

@@ -10,11 +10,14 @@ from typing import Final
 from skupper_podman.cli import documents
 from skupper_podman.cli.argv import at_most, exactly
 from skupper_podman.cli.flags import flag
+from skupper_podman.cli.govalues import ValueSyntaxError, parse_int
 from skupper_podman.cli.render import links as render
-from skupper_podman.cli.result import Result
+from skupper_podman.cli.result import Json, Result
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.tokenfile import read_token
 from skupper_podman.cli.typed import command, new_app
+from skupper_podman.cli.waiting import Outcome as WaitOutcome
+from skupper_podman.cli.waiting import timeout_flag, wait
 from skupper_podman.errors import NotFoundError, SkupperError, UsageError
 from skupper_podman.model.link import IncomingLink, LinkStatus
 from skupper_podman.platform import Platform
@@ -76,7 +79,10 @@ def delete(session: Session, _options: Delete, arguments: tuple[str, ...]) -> Re
 class Status:
     """Flags of ``link status``."""
 
-    wait: int = flag("wait", "int", "The number of seconds to wait for links to become connected")
+    wait: tuple[str, ...] = flag(
+        "wait", "strings", "The number of seconds to wait for links to become connected, or what to wait for"
+    )
+    timeout: int = timeout_flag()
     verbose: bool = flag("verbose", "bool", "Show the details of the named link", short="v")
 
 
@@ -87,21 +93,41 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     With a name the exit code is 1 unless that link is connected; with --wait and no name, unless all links are.
     """
     name = "" if not arguments or arguments[0] == "all" else arguments[0]
-    if options.wait < 0:
-        raise UsageError(f"invalid value for --wait: {options.wait} is negative")
+    seconds = _seconds(options.wait)
     if options.verbose and not name:
         raise UsageError("In order to provide detailed information about the link, specify the link name")
+    waited = wait(session, options.wait, options.timeout) if seconds is None else None
     platform = session.platform()
-    links = _wait(session, options.wait, lambda: _select(platform, name))
+    links = _wait(session, seconds or 0, lambda: _select(platform, name))
     connected = all(link.state == "connected" for link in links)
     if name:
         text = render.details(links[0], _local_site(platform)) if options.verbose else f"{render.line(links[0])}\n"
-        return Result("LinkStatus", text, documents.link_status(links, None), exit_code=0 if connected else 1)
+        text += "".join(f"{line}\n" for line in render.advice(links[0], session.world.now()))
+        return _result(text, documents.link_status(links, None), waited, 0 if connected else 1)
     incoming = _incoming(platform)
-    code = 1 if options.wait and not connected else 0
-    return Result(
-        "LinkStatus", render.overview(links, incoming), documents.link_status(links, incoming), exit_code=code
-    )
+    text = render.overview(links, incoming, session.world.now())
+    return _result(text, documents.link_status(links, incoming), waited, 1 if seconds and not connected else 0)
+
+
+def _result(text: str, data: dict[str, Json], waited: WaitOutcome | None, code: int) -> Result:
+    if waited is None:
+        return Result("LinkStatus", text, data, exit_code=code)
+    return Result("LinkStatus", text, data, warnings=waited.warnings, exit_code=waited.exit_code)
+
+
+def _seconds(words: tuple[str, ...]) -> int | None:
+    """The seconds of 1.9's ``--wait N`` (0 without the flag); None if it names conditions instead."""
+    if not words:
+        return 0
+    try:
+        seconds = parse_int(words[0])
+    except ValueSyntaxError:
+        return None
+    if seconds < 0:
+        raise UsageError(f"invalid value for --wait: {seconds} is negative")
+    if len(words) > 1:
+        raise UsageError("--wait takes either a number of seconds or conditions")
+    return seconds
 
 
 def _select(platform: Platform, name: str) -> tuple[LinkStatus, ...]:

@@ -11,6 +11,7 @@ from skupper_podman.cli.render import network as render
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Session
 from skupper_podman.cli.typed import command, new_app
+from skupper_podman.cli.waiting import Outcome, timeout_flag, wait, wait_flag
 from skupper_podman.errors import NotFoundError, UsageError
 from skupper_podman.model.network import NetworkStatus, SiteStatus
 
@@ -23,6 +24,8 @@ class Status:
 
     site: str = flag("site", "string", "Show only the sites with this name or id", short="s")
     verbose: bool = flag("verbose", "bool", "Show routers and their links", short="v")
+    wait: tuple[str, ...] = wait_flag()
+    timeout: int = timeout_flag()
 
 
 @command(app, "network status", Status, usage="[<site-name>]", rule=at_most(1))
@@ -30,12 +33,14 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     """Show information about the current site, and connected sites"""
     if arguments and options.site and arguments[0] != options.site:
         raise UsageError(f"two sites are asked for: {arguments[0]} and --site {options.site}")
+    waited = wait(session, options.wait, options.timeout) or Outcome()
     platform = session.platform()
     network = platform.network_status()
     _name, local = platform.identity()
     chosen = select(network, options.site or (arguments[0] if arguments else ""))
     text = render.network(network, local, sites=chosen, verbose=options.verbose)
-    return Result("NetworkStatus", text, documents.network_status(network, chosen, local))
+    data = documents.network_status(network, chosen, local)
+    return Result("NetworkStatus", text, data, warnings=waited.warnings, exit_code=waited.exit_code)
 
 
 def select(network: NetworkStatus, name: str) -> tuple[SiteStatus, ...]:

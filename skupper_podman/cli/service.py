@@ -14,6 +14,7 @@ from skupper_podman.cli.result import Result
 from skupper_podman.cli.serviceflags import ServiceFlags, build_service, check_target
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
+from skupper_podman.cli.waiting import timeout_flag, wait, wait_flag
 from skupper_podman.errors import NotFoundError, SkupperError, UsageError
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Target, map_ports
@@ -179,6 +180,8 @@ class Status:
 
     verbose: bool = flag("verbose", "bool", "Show the sites of each service and its targets", short="v")
     show_labels: bool = flag("show-labels", "bool", "Show the labels of each service")
+    wait: tuple[str, ...] = wait_flag()
+    timeout: int = timeout_flag()
 
 
 @command(app, "service status", Status, usage="[<name>]", rule=at_most(1))
@@ -186,7 +189,9 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     """List services exposed over the service network
 
     A service that is not well is shown with the reason and the command that mends it, and the exit code is 1.
+    With --wait the exit code says whether the conditions hold.
     """
+    waited = wait(session, options.wait, options.timeout)
     platform = session.platform()
     with session.progress() as progress:
         progress("Looking at the services")
@@ -195,7 +200,8 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     _name, local = platform.identity()
     shown = render.Options(options.verbose, options.show_labels, local, platform.name)
     text = render.services(statuses, network, shown)
-    code = 0 if all(item.health == "ok" for item in statuses) else 1
+    code = waited.exit_code if waited else 0 if all(item.health == "ok" for item in statuses) else 1
+    warnings += waited.warnings if waited else ()
     return Result("ServiceStatus", text, documents.service_status(statuses, network), warnings=warnings, exit_code=code)
 
 

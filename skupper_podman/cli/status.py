@@ -10,6 +10,7 @@ from skupper_podman.cli.render import status as render
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Session
 from skupper_podman.cli.typed import command, new_app
+from skupper_podman.cli.waiting import timeout_flag, wait, wait_flag
 from skupper_podman.errors import NotEnabledError, SkupperError
 from skupper_podman.model.network import Connections
 from skupper_podman.model.status import Probe, SiteStatus
@@ -23,6 +24,8 @@ class Status:
     """Flags of ``status``."""
 
     verbose: bool = flag("verbose", "bool", "Show more details", short="v")
+    wait: tuple[str, ...] = wait_flag()
+    timeout: int = timeout_flag()
 
 
 @command(app, "status", Status)
@@ -30,8 +33,10 @@ def status(session: Session, options: Status, _arguments: tuple[str, ...]) -> Re
     """Report the status of the current Skupper site
 
     All parts of the site are looked at now. When one of them is not well, or could not be looked at, the first line
-    says so, a line for each follows with the command that mends it, and the exit code is 1.
+    says so, a line for each follows with the command that mends it, and the exit code is 1. With --wait the exit code
+    says whether the conditions hold.
     """
+    waited = wait(session, options.wait, options.timeout)
     platform = session.platform()
     with session.progress() as progress:
         progress("Looking at the site")
@@ -43,7 +48,9 @@ def status(session: Session, options: Status, _arguments: tuple[str, ...]) -> Re
         text += render.verbose(report)
     elif healthy:
         text = render.sentence(report)
-    return Result("SiteStatus", text, documents.site_status(site, connections), exit_code=0 if healthy else 1)
+    code = waited.exit_code if waited else 0 if healthy else 1
+    warnings = waited.warnings if waited else ()
+    return Result("SiteStatus", text, documents.site_status(site, connections), warnings=warnings, exit_code=code)
 
 
 def look(platform: Platform) -> tuple[SiteStatus, Connections | None]:

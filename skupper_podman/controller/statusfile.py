@@ -75,10 +75,12 @@ class StatusFile:
             self._try(self._wanted, now)
         elif now - self._touched >= _TOUCH:
             try:
+                if self._path.stat().st_size != len(self._wanted):
+                    raise OSError("cut off")
                 os.utime(self._path)
                 self._touched = now
             except OSError:
-                # Removed or replaced by someone: write it again.
+                # Removed, cut off or replaced by someone: write it again.
                 self._try(self._wanted, now)
 
     def _try(self, content: bytes, now: float) -> None:

@@ -79,8 +79,9 @@ LinkState = Literal["connected", "not connected", "unknown"]
 class LinkStatus:
     """A configured link and what a live probe of the router said about it.
 
-    ``state`` is ``connected`` only if the router reports an active connection to the link's host and port;
-    ``unknown`` if the router could not be asked. ``reason`` says why, ``since`` when it connected (if known).
+    ``state`` is ``connected`` only if the router reports an active connection to the link's host and port, and the
+    router at its other end answered through it; ``unknown`` if one of them did not answer. ``reason`` says why,
+    ``since`` when it connected or was lost (if known), ``fix`` what to type next.
     """
 
     link: Link
@@ -88,6 +89,7 @@ class LinkStatus:
     reason: str = ""
     peer: str = ""
     since: datetime.datetime | None = None
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,26 @@ class SiteStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One port of a target of this site, as tried from the site's network: ``reason`` says why it cannot be reached.
+
+    ``health`` is ``unknown`` where it could not be tried.
+    """
+
+    host: str
+    port: int
+    target_port: int
+    health: Health
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
-    """A service defined at this site, with what was seen of it: its container, and whether the network can reach it.
+    """A service defined at this site, with what was seen of it: its container, its listeners, its targets here, and
+    whether the network can reach it.
 
     ``reachable`` is True if the service's router listens for it (some connector exists in the network),
-    False if not, None where the router could not be asked.
+    False if not, None where the router could not be asked. ``since`` is when its container started or ended.
     """
 
     service: Service
@@ -61,6 +76,8 @@ class ServiceStatus:
     detail: str = ""
     fix: str = ""
     reachable: bool | None = None
+    since: str = ""
+    targets: tuple[TargetStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

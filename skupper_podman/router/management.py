@@ -193,6 +193,34 @@ class ManagementClient:
         """The addresses of the management agents of all interior routers; none when connected to an edge router."""
         return [str(address) for address in self.request_node("GET-MGMT-NODES", {}) or ()]
 
+    def query_nodes(self, nodes: Mapping[str, str], limit: float) -> dict[str, list[dict[str, Any]] | str]:
+        """Ask many agents at the same time for all entities of one type each; ``nodes`` maps address to type.
+
+        Gives each one's rows, or in words why there are none; takes at most ``limit`` seconds. Raises ManagementError
+        only where this router itself cannot be asked.
+        """
+        from proton import Message
+
+        from skupper_podman.router.wire import WireError
+
+        if not nodes or self._wire is None:
+            return {}
+        messages, keys = {}, {}
+        for node, entity_type in nodes.items():
+            self._sent += 1
+            key = keys[node] = str(self._sent)
+            message = Message(body={"attributeNames": []}, reply_to=self._wire.reply_to, address=node)
+            message.correlation_id = key
+            message.properties = {
+                "name": "self", "type": "org.amqp.management", "operation": "QUERY", "entityType": entity_type,
+            }  # fmt: skip
+            messages[key] = message
+        try:
+            answers = self._wire.exchange_all(messages, limit)
+        except WireError as error:
+            raise RouterUnreachableError(f"The connection to the router at {self.url} broke: {error}") from error
+        return {node: _rows_or_reason(answers.get(key), limit) for node, key in keys.items()}
+
     def request_node(
         self, operation: str, properties: Mapping[str, Any], body: object = None, *, node: str = ""
     ) -> Any:
@@ -275,6 +303,23 @@ class ManagementClient:
             raise ManagementError(f"The router at {self.url} rejected the request to {node}") from error
         except WireError as error:
             raise RouterUnreachableError(f"The connection to the router at {self.url} broke: {error}") from error
+
+
+def _rows_or_reason(answer: Any, limit: float) -> list[dict[str, Any]] | str:
+    if answer is None:
+        return f"no answer within {limit:g} s"
+    if isinstance(answer, Exception):
+        return "it is not part of the network now"
+    try:
+        body = _body(answer)
+        return [
+            {str(name): value for name, value in zip(body["attributeNames"], row, strict=False) if value is not None}
+            for row in body["results"]
+        ]
+    except ManagementError as error:
+        return error.message
+    except (TypeError, KeyError, ValueError):
+        return "it answered with something else than a table"
 
 
 def _body(answer: Message) -> Any:

@@ -7,10 +7,11 @@ left alone longer than the peer's idle timeout is lost (`is_alive` tells).
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,11 +110,55 @@ class Wire:
             absent = state in (Delivery.RELEASED, Delivery.MODIFIED)
             raise WireRefused("released" if absent else "rejected", absent=absent)
 
+    def exchange_all(self, messages: Mapping[str, Message], limit: float) -> dict[str, Message | WireRefused]:
+        """Send all messages without waiting for one before the next, and take in replies for ``limit`` seconds.
+
+        Gives the reply to each (found by its correlation id, which is its key), or that nobody took it; one without an
+        answer is left out. The messages carry their own addresses. Raises WireError.
+        """
+        deadline = time.monotonic() + limit
+        sender = self._senders.get("") or self._session.sender(str(uuid.uuid4()))
+        self._senders[""] = sender
+        sender.open()
+        waiting, deliveries = list(messages.items())[::-1], {}
+        found: dict[str, Message | WireRefused] = {}
+
+        def turn() -> bool:
+            while waiting and sender.credit > 0:
+                key, message = waiting.pop()
+                self._tags += 1
+                deliveries[key] = sender.delivery(str(self._tags))
+                sender.send(message.encode())
+                sender.advance()
+            for key, delivery in list(deliveries.items()):
+                if delivery.settled or delivery.remote_state:
+                    if delivery.remote_state not in (Delivery.ACCEPTED, 0):
+                        absent = delivery.remote_state in (Delivery.RELEASED, Delivery.MODIFIED)
+                        found[key] = WireRefused("released" if absent else "rejected", absent=absent)
+                    delivery.settle()
+                    del deliveries[key]
+            while (reply := self._next()) is not None:
+                found[str(reply.correlation_id)] = reply
+            return len(found) >= len(messages)
+
+        with contextlib.suppress(WireTimeout):
+            self._wait(turn, deadline)
+        return found
+
     def receive(self) -> Message:
         """Wait for the next message of the receiver. Raises WireError."""
         receiver = self._receiver
         self._wait(lambda: receiver.current is not None and not receiver.current.partial, self._deadline())
+        message = self._next()
+        assert message is not None
+        return message
+
+    def _next(self) -> Message | None:
+        """The next message of the receiver, if it is here."""
+        receiver = self._receiver
         delivery = receiver.current
+        if delivery is None or delivery.partial:
+            return None
         message = Message()
         message.decode(receiver.recv(delivery.pending))
         receiver.advance()
@@ -165,6 +210,8 @@ class Wire:
                 continue
             if condition():
                 return
+            if self._write(deadline):  # what the condition itself wanted to say
+                continue
             self._check()
             remaining = deadline - time.monotonic()
             if remaining <= 0:

@@ -23,7 +23,7 @@ from skupper_podman.model.network import Address, Connector, Listener, NetworkSt
 from skupper_podman.model.network import SiteStatus as NetworkSite
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
-from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, VersionInfo
+from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, TargetStatus, VersionInfo
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
 
@@ -264,7 +264,10 @@ class MemoryPlatform:
     def service_status(self) -> tuple[ServiceStatus, ...]:
         template = self.service_health
         if template is None:
-            return tuple(ServiceStatus(service, "ok", "reachable", reachable=True) for service in self.services())
+            return tuple(
+                ServiceStatus(service, "ok", "reachable", reachable=True, targets=_tried(service))
+                for service in self.services()
+            )
         return tuple(replace(template, service=service) for service in self.services())
 
     def network_status(self) -> NetworkStatus:
@@ -294,6 +297,10 @@ class MemoryPlatform:
 
     def versions(self) -> VersionInfo:
         return VersionInfo(SKUPPER_VERSION)
+
+
+def _tried(service: Service) -> tuple[TargetStatus, ...]:
+    return tuple(TargetStatus(target.host, port, to, "ok") for target in service.targets for port, to in target.ports)
 
 
 def remote_network(site: SiteSpec) -> NetworkStatus:

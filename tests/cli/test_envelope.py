@@ -30,7 +30,7 @@ EXPECTED: dict[str, Any] = {
         "links": [
             {
                 "name": TEXT, "type": TEXT, "state": TEXT, "reason": TEXT, "host": TEXT, "port": TEXT, "cost": NUMBER,
-                "peerSite": TEXT, "peer": TEXT, "created": TEXT, "since": NOTHING,
+                "peerSite": TEXT, "peer": TEXT, "created": TEXT, "since": NOTHING, "fix": TEXT,
             }
         ],
         "incoming": [{"siteId": TEXT, "siteName": TEXT, "namespace": TEXT}],
@@ -41,7 +41,10 @@ EXPECTED: dict[str, Any] = {
                 "address": TEXT, "protocol": TEXT, "ports": [NUMBER], "container": TEXT, "labels": {"app": TEXT},
                 "tls": TRUTH, "origin": TEXT, "targets": [{"host": TEXT, "ports": {"8080": NUMBER}}],
                 "hostPorts": {"ip": TEXT, "ports": {}}, "health": TEXT, "detail": TEXT, "fix": TEXT,
-                "reachable": TRUTH,
+                "reachable": TRUTH, "since": NOTHING,
+                "targetStatus": [
+                    {"host": TEXT, "port": NUMBER, "targetPort": NUMBER, "health": TEXT, "reason": TEXT}
+                ],
                 "sites": [
                     {
                         "id": TEXT, "name": TEXT, "namespace": TEXT, "address": TEXT, "listeners": NUMBER,

@@ -171,6 +171,8 @@ class Host:
             "CONTAINER_HOST": f"unix://{self.socket}",
             "SKUPPER_PLATFORM": "podman",
             "XDG_RUNTIME_DIR": str(self.directory / "runtime"),
+            # This checkout, wherever the interpreter's own installation points.
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             **(extra or {}),
         }
 

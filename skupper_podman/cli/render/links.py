@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from skupper_podman.cli.render.clean import clean
 from skupper_podman.cli.render.columns import tabbed
+from skupper_podman.cli.render.status import age
 from skupper_podman.model.link import IncomingLink, LinkStatus
 
 
@@ -23,9 +24,25 @@ def line(status: LinkStatus) -> str:
     return clean(f"Link {status.link.name} {verb}{state(status)}")
 
 
-def overview(links: Sequence[LinkStatus], incoming: Sequence[IncomingLink] | None) -> str:
+def advice(status: LinkStatus, now: datetime.datetime | None = None) -> list[str]:
+    """Since when a link is not connected, and what to type next; nothing for one that is."""
+    if status.state == "connected":
+        return []
+    lines = []
+    if status.since is not None:
+        since = status.since.astimezone(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        lines.append(f"since: {since}{age(since, now) if now else ''}")
+    return [*lines, *([clean(f"next: {status.fix}")] if status.fix else [])]
+
+
+def overview(
+    links: Sequence[LinkStatus], incoming: Sequence[IncomingLink] | None, now: datetime.datetime | None = None
+) -> str:
     """Both halves of the report; ``incoming`` is None while the network status cannot be read."""
-    own = [f"\t {line(status)}" for status in links] or ["\t There are no links configured or connected"]
+    own = []
+    for status in links:
+        own += [f"\t {line(status)}", *(f"\t   {text}" for text in advice(status, now))]
+    own = own or ["\t There are no links configured or connected"]
     lines = ["", "Links created from this site:", "", *own, ""]
     lines += ["Current links from other sites that are connected:", "", *_incoming(incoming)]
     return "".join(f"{text}\n" for text in lines)

@@ -9,6 +9,7 @@ of an id for a name too (a container called ``db``), and removes a volume whose 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +19,21 @@ from skupper_podman.desired.resources import Container, Network, Volume
 from skupper_podman.errors import ConflictError, EndpointError, NotFoundError, PlatformError, SkupperError
 from skupper_podman.platform.podman import bridge, facts
 from skupper_podman.platform.podman.body import container_body
-from skupper_podman.platform.podman.facts import ContainerInfo, ExecResult, HostInfo, ImageInfo, NetworkInfo, VolumeInfo
+from skupper_podman.platform.podman.facts import (
+    ContainerInfo,
+    Event,
+    ExecResult,
+    HostInfo,
+    ImageInfo,
+    NetworkInfo,
+    VolumeInfo,
+)
 from skupper_podman.platform.podman.transport import TimedOutError, Transport, segment
 
 MINIMUM_MAJOR = 4
 _LOOK_AT_ONCE = 8
+_EVENTS_LIMIT = 5.0
+"""Seconds for reading events; a journal of years may be long."""
 
 
 class PodmanApi:
@@ -216,6 +227,19 @@ class PodmanApi:
         for stream, chunk in _frames(reply.content):
             streams.setdefault(stream, []).append(chunk)
         return ExecResult(int(state.get("ExitCode", -1)), b"".join(streams[1]), b"".join(streams[2]))
+
+    def events(
+        self, since: datetime.datetime, until: datetime.datetime, filters: Mapping[str, list[str]] | None = None
+    ) -> list[Event]:
+        """What Podman wrote down of that time, oldest first; nothing where it keeps no events."""
+        params = {
+            "stream": "false",
+            "since": str(int(since.timestamp())),
+            "until": str(int(until.timestamp()) + 1),
+            **({"filters": json.dumps(filters)} if filters else {}),
+        }
+        lines = self._http.lines("GET", "events", params=params, timeout=_EVENTS_LIMIT, what="read events")
+        return [facts.event(entry) for entry in lines]
 
     # Networks
 

@@ -139,6 +139,42 @@ class ExecResult:
     stderr: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a thing Podman keeps: ``action`` is Podman's word (start, died, remove...).
+
+    ``exit_code`` is None for everything but the end of a container; ``time`` is RFC 3339.
+    """
+
+    time: str
+    kind: str
+    action: str
+    id: str
+    name: str
+    exit_code: int | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def event(body: Json) -> Event:
+    """Decode an element of ``GET events``."""
+    actor = _map(body, "Actor")
+    attributes = _labels(actor.get("Attributes"))
+    action = _text(body, "Action") or _text(body, "status")
+    code = attributes.get("containerExitCode", "") if action == "died" else ""
+    nanoseconds = body.get("timeNano")
+    seconds = nanoseconds / 1e9 if isinstance(nanoseconds, int) else float(_int(body, "time"))
+    moment = datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Event(
+        moment,
+        _text(body, "Type"),
+        action,
+        _text(actor, "ID") or _text(body, "id"),
+        attributes.get("name", ""),
+        int(code) if code.lstrip("-").isdigit() else None,
+        attributes,
+    )
+
+
 def host_info(body: Json) -> HostInfo:
     """Decode ``GET info``."""
     host, store, version = _map(body, "host"), _map(body, "store"), _map(body, "version")

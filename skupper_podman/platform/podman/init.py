@@ -51,7 +51,7 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     podman = preflight.look(context.api)
     if isinstance(podman, SkupperError):
         raise _blocked(context, _completed(request.spec, context.user), podman)
-    site = observe(context.api, None, certificates=True, network=request.spec.network)
+    site = observe(context.api, None, certificates=True, network=request.spec.network, now=context.now())
     if site.spec is None and site.leftovers:
         raise _left_over(site)
     keys = certs.KeyPool(_KEYS if site.spec is None else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Iterable
 
 from skupper_podman import certs
@@ -12,24 +13,27 @@ from skupper_podman.platform.podman.edits import Trees
 
 
 def usable(
-    trees: Trees, volumes: Collection[str], credentials: Iterable[Credential]
+    trees: Trees, volumes: Collection[str], credentials: Iterable[Credential], now: datetime.datetime | None = None
 ) -> frozenset[Authority | Credential]:
-    """The usable ones among the site's authorities and ``credentials``; ``volumes`` are those that exist."""
+    """The usable ones among the site's authorities and ``credentials``; ``volumes`` are those that exist.
+
+    With ``now`` one that has ended is not usable; one that is not valid yet is: then the clock is wrong.
+    """
     found: set[Authority | Credential] = set()
     authorities: dict[str, bytes] = {}
     for name in names.AUTHORITIES:
         pair = _pair(trees, name, "") if name in volumes else None
-        if pair is not None and certs.belongs(pair):
+        if pair is not None and certs.belongs(pair) and not _ended(pair, now):
             authorities[name] = pair.certificate
             found.add(Authority(name))
     for credential in credentials:
         authority = authorities.get(credential.authority)
-        if authority is not None and credential.volume in volumes and _is_usable(trees, credential, authority):
+        if authority is not None and credential.volume in volumes and _is_usable(trees, credential, authority, now):
             found.add(credential)
     return frozenset(found)
 
 
-def _is_usable(trees: Trees, credential: Credential, authority: bytes) -> bool:
+def _is_usable(trees: Trees, credential: Credential, authority: bytes, now: datetime.datetime | None) -> bool:
     prefix = f"{credential.directory}/" if credential.directory else ""
     if _read(trees, credential.volume, f"{prefix}ca.crt") != authority:
         return False
@@ -38,7 +42,11 @@ def _is_usable(trees: Trees, credential: Credential, authority: bytes) -> bool:
     pair = _pair(trees, credential.volume, prefix)
     if pair is None or not certs.belongs(pair) or not certs.signed_by(pair.certificate, authority):
         return False
-    return certs.facts(pair.certificate).dns_names == credential.hosts
+    return certs.facts(pair.certificate).dns_names == credential.hosts and not _ended(pair, now)
+
+
+def _ended(pair: certs.KeyPair, now: datetime.datetime | None) -> bool:
+    return now is not None and certs.facts(pair.certificate).not_after < now
 
 
 def _pair(trees: Trees, volume: str, prefix: str) -> certs.KeyPair | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import ContainerState, Present
 from skupper_podman.desired.records import SERVICE_FILE, parse_spec, placed
+from skupper_podman.desired.recovery import recovered_services
 from skupper_podman.desired.resources import (
     APPLICATION,
     Authority,
@@ -93,12 +94,18 @@ def is_site_container(container: ContainerInfo) -> bool:
 
 
 def observe(
-    api: PodmanApi, inspect: Iterable[str] | None = (), *, certificates: bool = False, network: str = ""
+    api: PodmanApi,
+    inspect: Iterable[str] | None = (),
+    *,
+    certificates: bool = False,
+    network: str = "",
+    now: datetime.datetime | None = None,
 ) -> Observation:
     """Look at the site. Containers named in ``inspect`` are looked at in detail, all of them if it is None.
 
-    With ``certificates`` each authority and credential is checked too, which takes a while. ``network`` is the one to
-    look for if there is no site: it may have been kept for other containers when a site was deleted.
+    With ``certificates`` each authority and credential is checked too, which takes a while; one that has ended ``now``
+    counts as absent. ``network`` is the one to look for if there is no site: it may have been kept for other containers
+    when a site was deleted.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
         listing = pool.submit(api.containers, _LABELS)
@@ -111,7 +118,7 @@ def observe(
     spec = reader.spec()
     wanted_network = spec.network if spec else network
     on_host = api.network(wanted_network) if wanted_network else None
-    issued = issued_of(trees, volumes, spec, reader.services()) if spec and certificates else frozenset()
+    issued = issued_of(trees, volumes, spec, reader.services(), now) if spec and certificates else frozenset()
     present = Present(
         networks={on_host.name: Network(on_host.name, on_host.ipv6, on_host.labels)} if on_host else {},
         volumes={name: Volume(name, volume.labels) for name, volume in volumes.items()},
@@ -172,7 +179,11 @@ def host_mounts_of(info: ContainerInfo) -> tuple[Mount, ...]:
 
 
 def issued_of(
-    trees: Trees, volumes: Mapping[str, VolumeInfo], spec: SiteSpec, services: Iterable[Service]
+    trees: Trees,
+    volumes: Mapping[str, VolumeInfo],
+    spec: SiteSpec,
+    services: Iterable[Service],
+    now: datetime.datetime | None = None,
 ) -> frozenset[Authority | Credential]:
     """The authorities and credentials of the site that are there, whole, and fit each other."""
     from skupper_podman.platform.podman import issued
@@ -184,7 +195,7 @@ def issued_of(
         for item in services
         if item.tls_credentials
     ]
-    return issued.usable(trees, volumes.keys(), [*site_credentials(spec), *tls])
+    return issued.usable(trees, volumes.keys(), [*site_credentials(spec), *tls], now)
 
 
 class _Reader:
@@ -209,17 +220,28 @@ class _Reader:
         for (volume, path), file in self.files.items():
             if volume == names.INTERNAL and path.rpartition("/")[2] == names.ROUTER_CONFIG_FILE:
                 self._read_config(path, file)
-        services = self.files.get((names.SERVICES, names.SERVICES_FILE))
-        if services is not None:
-            try:
-                self.document = ServicesDocument.parse(services.content)
-            except InvalidError as error:
-                self.damage.append(error.message)
+        if names.SERVICES in self._volumes:
+            self._read_services(self.files.get((names.SERVICES, names.SERVICES_FILE)))
 
     def _link_volumes(self) -> list[str]:
         return [
             name for name, volume in self._volumes.items() if volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
         ]
+
+    def _read_services(self, file: VolumeFile | None) -> None:
+        """The services file; where it cannot be used, the services are those that routers were configured for."""
+        reason = "it is empty" if file else "it does not exist"
+        if file and file.content.strip():
+            try:
+                self.document = ServicesDocument.parse(file.content)
+                return
+            except InvalidError as error:
+                reason = error.message
+        found = recovered_services(self.configs)
+        if found or (file and file.content.strip()):
+            self.damage.append(f"{names.SERVICES}:{names.SERVICES_FILE}: {reason}")
+        for service in found:
+            self.document = self.document.put(service)
 
     def _read_config(self, path: str, file: VolumeFile) -> None:
         try:

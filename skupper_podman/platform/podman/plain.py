@@ -5,8 +5,9 @@ from __future__ import annotations
 from skupper_podman.desired import names
 from skupper_podman.model.link import Link
 from skupper_podman.model.service import Service
+from skupper_podman.platform.podman.asking import RouterAnswers
 from skupper_podman.platform.podman.context import Context
-from skupper_podman.platform.podman.status import RouterAnswers, link_statuses
+from skupper_podman.platform.podman.linkstatus import link_statuses
 
 
 def identity(context: Context) -> tuple[str, str]:
@@ -18,7 +19,7 @@ def identity(context: Context) -> tuple[str, str]:
 
 def links(context: Context) -> tuple[Link, ...]:
     """The links; see :meth:`skupper_podman.platform.Platform.links`."""
-    return tuple(status.link for status in link_statuses(context.site(), RouterAnswers()))
+    return tuple(status.link for status in link_statuses(context.site(), RouterAnswers(), context.now))
 
 
 def services(context: Context) -> tuple[Service, ...]:

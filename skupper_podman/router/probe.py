@@ -1,0 +1,131 @@
+"""``python -m skupper_podman.router.probe REQUEST``: all that a status asks inside the site's network, by one process.
+
+Entering a container costs far more than a question, so the host sends all questions at once: what the router says of
+itself, whether other routers answer through it, and whether TCP ports can be reached from here. REQUEST is JSON::
+
+    {"url": "amqp://localhost:5672", "tls": DIRECTORY or "", "limit": SECONDS,
+     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "peers": BOOLEAN, "dial": [[HOST, PORT], ...]}
+
+With ``peers`` every router this one has opened a connection to is among the nodes.
+
+The answer on standard output is ``{"query": {TYPE: ROWS}, "error": TEXT, "nodes": {NODE: ROWS or TEXT}, "dial":
+{"HOST:PORT": TEXT}}``; a text says what is wrong, and is empty for a port that is open. What always holds: the
+questions are independent of each other, none is waited for longer than its limit, and a port is only opened and
+closed, nothing is sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+DIAL_LIMIT: Final = 1.5
+"""Seconds for a port's name and its answer; a target that takes longer is slow beyond use."""
+NODE_LIMIT: Final = 2.0
+"""Seconds for the routers beyond this one."""
+_DIALLERS: Final = 48
+_CONNECTION: Final = "io.skupper.router.connection"
+_ROUTER: Final = "io.skupper.router.router"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Answer one request; gives the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    request = json.loads(arguments[0])
+    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}, "dial": {}}
+    dialling = Dialling([(str(host), int(port)) for host, port in request.get("dial", ())])
+    dialling.start()
+    if request.get("query") or request.get("nodes"):
+        _ask(request, answer)
+    answer["dial"] = dialling.results()
+    json.dump(answer, sys.stdout, default=str)
+    sys.stdout.flush()
+    os._exit(0)  # a thread may still wait for a name server
+
+
+def _ask(request: Mapping[str, Any], answer: dict[str, Any]) -> None:
+    from skupper_podman.errors import ManagementError
+    from skupper_podman.router.access import Tls
+    from skupper_podman.router.management import ManagementClient
+
+    place = str(request.get("tls") or "")
+    tls = Tls(f"{place}/ca.crt", f"{place}/tls.crt", f"{place}/tls.key") if place else None
+    limit = float(request.get("limit") or 3.0)
+    try:
+        with ManagementClient(str(request["url"]), tls=tls, timeout=limit) as client:
+            for entity_type in request.get("query", ()):
+                answer["query"][entity_type] = client.query(entity_type).dicts(without_nulls=True)
+            nodes = {str(node): str(entity_type) for node, entity_type in request.get("nodes", ())}
+            if request.get("peers"):
+                nodes |= dict.fromkeys(_peers(answer["query"].get(_CONNECTION, ())), _ROUTER)
+            answer["nodes"] = client.query_nodes(nodes, min(limit, NODE_LIMIT))
+    except ManagementError as error:
+        answer["error"] = error.message
+
+
+def _peers(connections: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The management agents at the other ends of the connections this router has opened to other routers."""
+    found = [row for row in connections if row.get("dir") == "out" and row.get("role") in ("inter-router", "edge")]
+    return [f"_topo/0/{row['container']}/$management" for row in found if row.get("container") and row.get("opened")]
+
+
+class Dialling:
+    """Tries many ports at once, each in a thread, because looking a name up has no other limit."""
+
+    def __init__(self, places: Sequence[tuple[str, int]], limit: float = DIAL_LIMIT) -> None:
+        self._left = list(dict.fromkeys(places))[::-1]
+        self._wanted = tuple(self._left)
+        self._limit = limit
+        self._found: dict[tuple[str, int], str] = {}
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin."""
+        count = min(_DIALLERS, len(self._left))
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def results(self) -> dict[str, str]:
+        """Wait for all, but no longer than the time the slowest may take; what is not known by then is said."""
+        rounds = -(-len(self._wanted) // _DIALLERS)
+        deadline = time.monotonic() + self._limit * min(rounds, 3)
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        late = f"no answer within {self._limit:g} s"
+        with self._lock:
+            return {f"{host}:{port}": self._found.get((host, port), late) for host, port in self._wanted}
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._left:
+                    return
+                place = self._left.pop()
+            reason = dial(*place, self._limit)
+            with self._lock:
+                self._found[place] = reason
+
+
+def dial(host: str, port: int, limit: float = DIAL_LIMIT) -> str:
+    """Open and close a connection; empty if that worked, else why not."""
+    try:
+        with socket.create_connection((host, port), limit):
+            return ""
+    except socket.gaierror:
+        return f"the name {host} cannot be resolved"
+    except TimeoutError:
+        return f"no answer within {limit:g} s"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
