@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from skupper_podman.routerd.adaptors.http_connector import HttpConnector
+from skupper_podman.routerd.adaptors.http_listener import HttpListener
 from skupper_podman.routerd.adaptors.tcp_connector import TcpConnector
 from skupper_podman.routerd.adaptors.tcp_listener import TcpListener
 from skupper_podman.routerd.amqp.connector import AmqpConnector
 from skupper_podman.routerd.amqp.listener import AmqpListener
 from skupper_podman.routerd.amqp.security import SslProfile, TlsError
 from skupper_podman.routerd.core.address import Rule, Treatment
-from skupper_podman.routerd.health import HttpListener
+from skupper_podman.routerd.health import HttpListener as HealthListener
 from skupper_podman.routerd.management.provider import BAD_REQUEST, NOT_IMPLEMENTED, ManagementError
 
 if TYPE_CHECKING:
@@ -31,11 +33,19 @@ class Entities:
 
     def __init__(self, router: Router) -> None:
         self.router = router
-        self.listeners: list[AmqpListener | HttpListener] = []
+        self.listeners: list[AmqpListener | HealthListener] = []
         self.connectors: list[AmqpConnector] = []
         self.tcp_listeners: list[TcpListener] = []
         self.tcp_connectors: list[TcpConnector] = []
+        self.http_listeners: list[HttpListener] = []
+        self.http_connectors: list[HttpConnector] = []
         self.rules: list[tuple[Attributes, Rule]] = []
+        self.bridges: dict[str, list[Any]] = {
+            "tcpListener": self.tcp_listeners,
+            "tcpConnector": self.tcp_connectors,
+            "httpListener": self.http_listeners,
+            "httpConnector": self.http_connectors,
+        }
         self.passive: dict[str, list[Attributes]] = {}
         self._rule_number = 0
         self._makers: dict[str, Callable[[Attributes], None]] = {
@@ -44,6 +54,8 @@ class Entities:
             "connector": self.create_connector,
             "tcpListener": self.create_tcp_listener,
             "tcpConnector": self.create_tcp_connector,
+            "httpListener": self.create_http_listener,
+            "httpConnector": self.create_http_connector,
             "router.config.address": self.create_address,
             "log": self.set_log,
         }
@@ -77,7 +89,7 @@ class Entities:
     def create_listener(self, attributes: Attributes) -> None:
         """Listen for AMQP, or for HTTP when the entity says so."""
         self._check_profile(attributes)
-        made = HttpListener if attributes.get("http") or attributes.get("httpRootDir") else AmqpListener
+        made = HealthListener if attributes.get("http") or attributes.get("httpRootDir") else AmqpListener
         self.listeners.append(made(self.router, attributes))
 
     def create_connector(self, attributes: Attributes) -> None:
@@ -92,6 +104,16 @@ class Entities:
     def create_tcp_connector(self, attributes: Attributes) -> None:
         """Serve an address with a TCP server."""
         self.tcp_connectors.append(TcpConnector(self.router, attributes))
+
+    def create_http_listener(self, attributes: Attributes) -> None:
+        """Serve HTTP clients of an address while it is reachable."""
+        _check_http(attributes)
+        self.http_listeners.append(HttpListener(self.router, attributes))
+
+    def create_http_connector(self, attributes: Attributes) -> None:
+        """Serve an address with an HTTP server."""
+        _check_http(attributes)
+        self.http_connectors.append(HttpConnector(self.router, attributes))
 
     def create_address(self, attributes: Attributes) -> None:
         """Configure how messages to some addresses are distributed."""
@@ -127,10 +149,10 @@ class Entities:
             for made in _with_identity(plain, identity):
                 plain.remove(made)
                 made.delete()
-        elif kind in ("tcpListener", "tcpConnector"):
-            tcp: list[Any] = self.tcp_listeners if kind == "tcpListener" else self.tcp_connectors
-            for made in _with_identity(tcp, identity):
-                tcp.remove(made)
+        elif kind in self.bridges:
+            bridges = self.bridges[kind]
+            for made in _with_identity(bridges, identity):
+                bridges.remove(made)
                 made.delete(drop=drop)
         else:
             kept = self.passive.get(kind, [])
@@ -141,9 +163,9 @@ class Entities:
         plain: list[Any] = [*self.listeners, *self.connectors]
         for made in plain:
             made.delete()
-        bridges: list[Any] = [*self.tcp_listeners, *self.tcp_connectors]
-        for bridge in bridges:
-            bridge.delete(drop=True)
+        for bridges in self.bridges.values():
+            for bridge in bridges:
+                bridge.delete(drop=True)
 
     def _check_profile(self, attributes: Attributes) -> None:
         if attributes.get("role") == "inter-edge":
@@ -151,6 +173,12 @@ class Entities:
         name = attributes.get("sslProfile")
         if name:
             self.router.profile(str(name))
+
+
+def _check_http(attributes: Attributes) -> None:
+    if attributes.get("aggregation") and attributes.get("protocolVersion") != "HTTP2":
+        # Accepted and not done, it would answer with one server's response where all are expected.
+        raise ManagementError(NOT_IMPLEMENTED, "This router does not aggregate the responses of several HTTP servers")
 
 
 def _with_identity(made: Iterable[Any], identity: object) -> list[Any]:

@@ -34,6 +34,7 @@ from skupper_podman.routerd.sections import (
     MessageId,
     RouterAnnotations,
     check_property_strings,
+    map_pairs,
     padded,
 )
 
@@ -79,7 +80,9 @@ class Head:
         "body_offset",
         "content_type",
         "correlation_id",
+        "group_id",
         "lite",
+        "message_id",
         "priority",
         "ra_length",
         "reply_to",
@@ -94,8 +97,10 @@ class Head:
         self.to: str | None = None
         self.subject: str | None = None
         self.reply_to: str | None = None
+        self.message_id: MessageId | None = None
         self.correlation_id: MessageId | None = None
         self.content_type: str | None = None
+        self.group_id: str | None = None
         self.body_offset = 0
         self.lite = False
         self._raw_application_properties: bytes | None = None
@@ -108,6 +113,12 @@ class Head:
             raw = self._raw_application_properties
             self._properties = {} if raw is None else checked_map(_exact(raw, 0))
         return self._properties
+
+    @property
+    def application_pairs(self) -> list[tuple[Any, Any]]:
+        """The application properties in their order, repeated keys included (HTTP headers); raises `DecodeError`."""
+        raw = self._raw_application_properties
+        return [] if raw is None else map_pairs(raw)
 
     @property
     def flow_id(self) -> str | None:
@@ -229,7 +240,9 @@ class HeadParser:
         if code == PROPERTIES:
             items = padded(_exact(data, value_at), 13)
             check_property_strings(items)
-            _, _, head.to, head.subject, head.reply_to, head.correlation_id, head.content_type = items[:7]
+            head.message_id, _, head.to, head.subject, head.reply_to, head.correlation_id, head.content_type = items[:7]
+            group = items[10]
+            head.group_id = group if isinstance(group, str) else None
         elif code == APPLICATION_PROPERTIES:
             head._raw_application_properties = bytes(data[value_at:end])
         elif code == HEADER:
@@ -374,7 +387,12 @@ class BodyReader:
                 self._partial += bytes(view[pos : pos + 1])
                 pos += 1
                 self._partial_header()
+        if pos < size:
+            self._after(view[pos:])
         return pieces
+
+    def _after(self, _rest: memoryview) -> None:
+        """Octets behind the descriptor of a footer: nothing that TCP services need."""
 
     def _open(self, view: Buffer, pos: int) -> int:
         form = view[pos]

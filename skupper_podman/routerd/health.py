@@ -168,8 +168,8 @@ def metrics(router: Router) -> str:
         "qdr_router_rss_bytes": resident,
         "qdr_tcp_service_connections": router.tcp_connections(),
         "qdr_amqp_service_connections": len(router.connections),
-        "qdr_http1_service_connections": 0,
-        "qdr_http2_service_connections": 0,
+        "qdr_http1_service_connections": router.http.connections["http1"],
+        "qdr_http2_service_connections": router.http.connections["http2"],
     }
     counted = {
         "qdr_presettled_deliveries_total": totals.presettled,

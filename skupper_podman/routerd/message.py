@@ -78,6 +78,7 @@ __all__ = [
     "skip_octets",
 ]
 
+
 class DataBody(bytes):
     """A body of data sections, their octets joined; compose writes it as one section."""
 

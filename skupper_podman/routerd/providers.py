@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from skupper_podman.routerd.adaptors.http_listener import HttpListener
 from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
 from skupper_podman.routerd.amqp.links import InLink, Link, OutLink
 from skupper_podman.routerd.amqp.wire import lib
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
 
 Entity = dict[str, Any]
+_HTTP_NAMES: Final = {"http1": ("http/1.x", "HTTP/1.x Adaptor"), "http2": ("http2", "HttpAdaptor")}
 _TREATMENTS: Final = ("flood", "multicast", "closest", "balanced", "unavailable")
 
 
@@ -41,6 +43,7 @@ class RouterProvider(_Plain):
         totals = router.counters
         virtual, resident = memory()
         conns = list(router.connections.values())
+        http = router.http.connections
         yield {
             **router.attributes,
             "name": router.id,
@@ -53,7 +56,7 @@ class RouterProvider(_Plain):
             "linkCount": sum(len(conn.links) for conn in conns),
             "nodeCount": len(router.routing.nodes()) if router.routing is not None else 0,
             "autoLinkCount": 0,
-            "connectionCount": len(conns) + router.tcp_connections(),
+            "connectionCount": len(conns) + router.tcp_connections() + http.total(),
             "presettledDeliveries": totals.presettled,
             "droppedPresettledDeliveries": totals.dropped,
             "acceptedDeliveries": totals.accepted,
@@ -75,12 +78,14 @@ class RouterProvider(_Plain):
             "memoryUsage": virtual,
             "residentMemoryUsage": resident,
             "workerThreads": 1,
-            "connectionCounters": {"tcp": router.tcp_connections(), "amqp": len(conns), "http1": 0, "http2": 0},
+            "connectionCounters": {
+                "tcp": router.tcp_connections(), "amqp": len(conns), "http1": http["http1"], "http2": http["http2"],
+            },
         }  # fmt: skip
 
 
 class ConnectionProvider(_Plain):
-    """AMQP and TCP connections."""
+    """Connections of all protocols."""
 
     def entities(self) -> Iterator[Entity]:
         """AMQP first."""
@@ -106,6 +111,31 @@ class ConnectionProvider(_Plain):
                 "uptimeSeconds": int(self.router.loop.now - flow.opened_at),
                 "enableProtocolTrace": False,
             }
+        bridges: list[Any] = [*self.entities_.http_listeners, *self.entities_.http_connectors]
+        for bridge in bridges:
+            for end in list(bridge.clients if isinstance(bridge, HttpListener) else bridge.pool.connections):
+                yield self._http(end, encrypted=bridge.tls is not None)
+
+    def _http(self, end: Any, *, encrypted: bool) -> Entity:
+        protocol, container = _HTTP_NAMES[end.protocol]
+        return {
+            "name": f"connection/{end.peer}",
+            "identity": f"{end.record}",
+            "host": end.peer,
+            "role": "normal",
+            "protocol": protocol,
+            "dir": end.direction,
+            "container": container,
+            "isAuthenticated": False,
+            "isEncrypted": encrypted,
+            "ssl": encrypted,
+            "opened": True,
+            "active": True,
+            "adminStatus": "enabled",
+            "operStatus": "up",
+            "uptimeSeconds": int(self.router.loop.now - end.opened_at),
+            "enableProtocolTrace": False,
+        }
 
     def _flows(self) -> Iterator[tuple[Any, bool]]:
         for listener in self.entities_.tcp_listeners:
@@ -303,6 +333,10 @@ class ConfiguredProvider(_Plain):
             return [{**_bridge(item), "operStatus": item.oper_status} for item in made.tcp_listeners]
         if self.kind == "tcpConnector":
             return [_bridge(item) for item in made.tcp_connectors]
+        if self.kind == "httpListener":
+            return [{**item.attributes, "operStatus": item.oper_status} for item in made.http_listeners]
+        if self.kind == "httpConnector":
+            return [item.attributes for item in made.http_connectors]
         if self.kind == "router.config.address":
             return [attributes for attributes, _ in made.rules]
         return list(made.passive.get(self.kind, ()))
@@ -349,6 +383,14 @@ class TcpConnectionProvider(_Plain):
                 }
 
 
+class HttpRequestProvider(_Plain):
+    """Counts of HTTP requests."""
+
+    def entities(self) -> Iterator[Entity]:
+        """One for each client host and server site."""
+        return (info.describe() for info in self.router.http.infos())
+
+
 class LogProvider(_Plain):
     """Settings of the log modules."""
 
@@ -391,6 +433,7 @@ def provide_all(agent: Agent, router: Router, entities: Entities) -> None:
         "router.address": AddressProvider,
         "router.node": NodeProvider,
         "tcpConnection": TcpConnectionProvider,
+        "httpRequestInfo": HttpRequestProvider,
         "log": LogProvider,
         "logStats": LogStatsProvider,
     }

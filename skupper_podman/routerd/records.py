@@ -32,6 +32,10 @@ class Records:
         """Begin a record; gives its identity."""
         return self.log.start(kind, parent, attributes, _now_us())
 
+    def update(self, identity: str, attributes: Mapping[Attribute, Any]) -> None:
+        """Set attributes of a record."""
+        self.log.update(identity, attributes)
+
     def end(self, identity: str) -> None:
         """End a record."""
         self.log.end(identity, _now_us())

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from skupper_podman.routerd import inprocess
+from skupper_podman.routerd.adaptors.http_totals import HttpTotals
 from skupper_podman.routerd.adaptors.tcp_heads import STREAM_FLAGS
 from skupper_podman.routerd.amqp.clients import ClientRole
 from skupper_podman.routerd.amqp.connection import AmqpConnection, Role
@@ -75,6 +76,7 @@ class Router:
         self.effects = Effects(self)
         self._on_idle: Callable[[], None] | None = None
         self._tcp_flows = 0
+        self.http = HttpTotals()
         self.node = self.namespace.node(self.id)
         passed = RouterAnnotations(ingress=self.node, trace=(self.node,))
         self.own_annotations = passed if mode is Mode.INTERIOR else RouterAnnotations()

@@ -17,12 +17,15 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from skupper_podman.routerd.codec import (
+    Buffer,
     DecodeError,
+    Incomplete,
     Symbol,
     Timestamp,
     UByte,
     UInt,
     ULong,
+    decode,
     encode,
 )
 
@@ -242,6 +245,26 @@ def section(code: int, value: object) -> bytes:
 def padded(value: object, count: int) -> list[Any]:
     """A section's list with nulls for the trailing items left out; raises `DecodeError` if it is no list."""
     return _items(value, count)
+
+
+def map_pairs(data: Buffer) -> list[tuple[Any, Any]]:
+    """The pairs of an encoded map in their order, repeated keys included; raises `DecodeError`."""
+    form = data[0] if len(data) else 0
+    if form == 0x40:
+        return []
+    if form not in (0xC1, 0xD1):
+        raise DecodeError("message section is not a map")
+    try:
+        pos = 3 if form == 0xC1 else 9
+        count = data[2] if form == 0xC1 else int.from_bytes(data[5:9])
+        pairs = []
+        for _ in range(count // 2):
+            key, pos = decode(data, pos)
+            value, pos = decode(data, pos)
+            pairs.append((key, value))
+    except (Incomplete, IndexError) as error:
+        raise DecodeError(f"message section malformed: {error}") from None
+    return pairs
 
 
 def _items(value: object, count: int) -> list[Any]:

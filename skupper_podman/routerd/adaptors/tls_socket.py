@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from skupper_podman.routerd.amqp.security import SslProfile, TlsError
@@ -160,10 +160,11 @@ class _Context:
 
 
 class ServerTls:
-    """TLS of a tcpListener."""
+    """TLS of a tcpListener or httpListener."""
 
-    def __init__(self, profile: SslProfile, *, demand: bool) -> None:
+    def __init__(self, profile: SslProfile, *, demand: bool, alpn: Sequence[str] = ALPN) -> None:
         self._demand = demand
+        self._alpn = list(alpn)
         self._context = _Context(profile, self._make)
 
     def accept(self, loop: Loop, sock: socket.socket, done: Callable[[TlsSocket | None], None]) -> None:
@@ -175,14 +176,14 @@ class ServerTls:
     def _make(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(ALPN)
+        context.set_alpn_protocols(self._alpn)
         if self._demand:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 
 class ClientTls:
-    """TLS of a tcpConnector."""
+    """TLS of a tcpConnector or httpConnector."""
 
     def __init__(self, profile: SslProfile, host: str, *, verify_host_name: bool) -> None:
         self._host = host

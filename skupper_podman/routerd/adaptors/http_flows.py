@@ -1,0 +1,54 @@
+"""One exchange as flow records and totals see it, the same for both versions of HTTP and both ends.
+
+What always holds: the record begins with the exchange and ends with it, once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from skupper_podman.model.flow import Attribute, RecordType
+from skupper_podman.routerd.adaptors.http_totals import Request
+
+if TYPE_CHECKING:
+    from skupper_podman.routerd.router import Router
+
+
+class ExchangeRecord:
+    """The FLOW record of one request, a child of its connection's."""
+
+    def __init__(self, router: Router, parent: str, attributes: dict[Attribute, Any] | None = None) -> None:
+        self._router = router
+        self.identity = router.records.start(RecordType.FLOW, parent, attributes or {})
+        self._began = router.loop.now
+        self._latency: int | None = None
+        self._over = False
+        self.method = ""
+        self.status = ""
+        self.site = ""
+        self.octets_in = self.octets_out = 0
+
+    def answered(self, status: str, reason: str | None = None) -> None:
+        """The response has begun."""
+        self.status = status
+        if self._latency is None:
+            self._latency = max(0, int((self._router.loop.now - self._began) * 1_000_000))
+        attributes: dict[Attribute, Any] = {Attribute.RESULT: status, Attribute.LATENCY: self._latency}
+        if reason:
+            attributes[Attribute.REASON] = reason
+        self._router.records.update(self.identity, attributes)
+
+    def over(self, address: str, host: str, *, incoming: bool) -> None:
+        """The exchange is over."""
+        if self._over:
+            return
+        self._over = True
+        router = self._router
+        router.records.update(self.identity, {Attribute.OCTETS: self.octets_in})
+        router.records.end(self.identity)
+        latency = max(0, int((router.loop.now - self._began) * 1000))
+        router.http.count(
+            Request(
+                address, host, self.site, incoming, self.method, self.status, self.octets_in, self.octets_out, latency
+            )
+        )
