@@ -254,15 +254,17 @@ def map_pairs(data: Buffer) -> list[tuple[Any, Any]]:
         return []
     if form not in (0xC1, 0xD1):
         raise DecodeError("message section is not a map")
+    pos = 3 if form == 0xC1 else 9
+    if len(data) < pos:
+        raise DecodeError("message section is cut short")
     try:
-        pos = 3 if form == 0xC1 else 9
         count = data[2] if form == 0xC1 else int.from_bytes(data[5:9])
         pairs = []
         for _ in range(count // 2):
             key, pos = decode(data, pos)
             value, pos = decode(data, pos)
             pairs.append((key, value))
-    except (Incomplete, IndexError) as error:
+    except Incomplete as error:
         raise DecodeError(f"message section malformed: {error}") from None
     return pairs
 

@@ -122,8 +122,9 @@ class Http1Client:
             if event is h11.NEED_DATA or event is h11.PAUSED:
                 break
             if isinstance(event, h11.ConnectionClosed):
-                self.finish()
-                return
+                if self.exchange is None:
+                    self.finish()
+                break
             self._take(event)
         if not self._over and self.exchange is not None:
             self.exchange.send()
@@ -136,7 +137,7 @@ class Http1Client:
         elif exchange is not None and isinstance(event, h11.Data):
             exchange.data(event.data)
         elif exchange is not None and isinstance(event, h11.EndOfMessage):
-            exchange.end(list(event.headers))
+            exchange.end(event.headers.raw_items())
 
     def _begin(self, event: h11.Request) -> None:
         self._requests += 1

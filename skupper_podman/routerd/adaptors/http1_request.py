@@ -100,6 +100,8 @@ class ServerExchange:
     def _send(self, event: Any, size: int) -> None:
         if self._over:
             return
+        if self.record is not None:
+            self.record.octets_out += size
         if self._replayable:
             self._held.append(event)
             self._held_size += size
@@ -121,6 +123,8 @@ class ServerExchange:
             server.send(self._event)
             for event in self._held:
                 server.send(event)
+            if self.record is not None:
+                self.record.octets_out = self._held_size
         except ValueError as error:
             # The request does not hold together: its length is wrong, or it is no HTTP after all.
             self._pool.connector.log_problem(str(error))

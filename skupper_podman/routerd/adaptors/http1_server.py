@@ -120,7 +120,7 @@ class Http1Server:
         elif isinstance(event, h11.EndOfMessage):
             self.exchange = None
             reusable = self._reusable()
-            exchange.response_ended(list(event.headers))
+            exchange.response_ended(event.headers.raw_items())
             if reusable:
                 self.idle_since = self.pool.connector.router.loop.now
                 self.pool.idle(self)

@@ -63,6 +63,7 @@ class HttpSocket:
         self._was_full = False
         self._flush_due = False
         self._finishing = False
+        self._shut = False
         self._lingering: Timer | None = None
         self._drained = 0
         self.octets_in = self.octets_out = 0
@@ -230,7 +231,8 @@ class HttpSocket:
         if descriptor is None:
             return
         descriptor.remove(EPOLLOUT)
-        if self._finishing and not descriptor.events & EPOLLIN:
+        if self._finishing and not self._shut:
+            self._shut = True
             with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
             descriptor.add(EPOLLIN)

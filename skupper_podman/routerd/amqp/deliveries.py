@@ -112,7 +112,11 @@ class InDelivery:
             if not self.paused:
                 self.pump()
         elif lib.pn_delivery_settled(self.pointer):
+            # The sender has settled first: it is gone, and with it the reason to go on with what it asked for.
+            sink, self.sink = self.sink, None
             self._forget()
+            if sink is not None:
+                sink.abort()
 
     def pump(self) -> bool:
         """Take what has arrived; True when the delivery is complete."""

@@ -1,0 +1,236 @@
+"""HTTP heads as AMQP messages and back, both versions."""
+
+from __future__ import annotations
+
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skupper_podman.routerd.adaptors.http1_messages import (
+    BodyParser,
+    BodyWriter,
+    is_chunked,
+    request_event,
+    request_head,
+    response_event,
+    response_head,
+)
+from skupper_podman.routerd.adaptors.http2_messages import (
+    head_of,
+    request_headers,
+    response_headers,
+    trailer_headers,
+    trailers_of,
+)
+from skupper_podman.routerd.adaptors.http_bodies import BodyError, data_section
+from skupper_podman.routerd.adaptors.http_heads import Envelope, HttpHead, NotHttpError, compose_head, read_head, text
+from skupper_podman.routerd.codec import Symbol, ULong
+from skupper_podman.routerd.message import Head, HeadParser, Header, Message, Properties, compose
+
+ENVELOPE = Envelope("web:80", "abcde:1", reply_to="amqp:/_topo/0/A/temp.x", message_id=ULong(7), site="siteA")
+
+header_names = st.text("ABCabc-", min_size=1, max_size=8).filter(
+    lambda name: name.lower() not in ("connection", "te", "upgrade", "host")
+)
+header_values = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Z"]), max_size=12)
+headers = st.lists(st.tuples(header_names, header_values), max_size=6)
+
+
+def parsed(octets: bytes) -> Head:
+    parser = HeadParser()
+    parser.feed(octets)
+    return parser.finish()
+
+
+def request(*lines: bytes) -> h11.Request:
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(b"\r\n".join((*lines, b"", b"")))
+    event = http.next_event()
+    assert isinstance(event, h11.Request)
+    return event
+
+
+def test_a_request_has_the_octets_of_skupper_router() -> None:
+    event = request(b"GET /path?x=1 HTTP/1.1", b"Host: a:1", b"User-Agent: curl/7.88.1", b"X-Req: a")
+    octets, _ = compose_head(request_head(event), ENVELOPE, symbols=True)
+    assert octets == compose(
+        None,
+        header=Header(),
+        properties=Properties(
+            message_id=ULong(7), to="web:80", subject="GET", reply_to="amqp:/_topo/0/A/temp.x", group_id="siteA"
+        ),
+        application_properties={
+            Symbol(":flowid"): "abcde:1",
+            ":version": "1.1",
+            ":path": "/path?x=1",
+            Symbol("Host"): "a:1",
+            Symbol("User-Agent"): "curl/7.88.1",
+            Symbol("X-Req"): "a",
+        },
+    )
+
+
+def test_http2_keys_are_strings() -> None:
+    head = head_of([(b":method", b"GET"), (b":path", b"/"), (b"accept", b"*/*")], ":method")
+    octets, _ = compose_head(head, ENVELOPE, symbols=False)
+    properties = Message.decode(octets).application_properties
+    kinds = {key: type(key) for key in properties}
+    assert kinds == {":flowid": Symbol, ":method": str, ":path": str, "accept": str}
+
+
+@given(headers, st.booleans())
+def test_heads_survive(pairs: list[tuple[str, str]], symbols: bool) -> None:
+    head = HttpHead("GET", [(":path", "/")], pairs)
+    octets, own = compose_head(head, ENVELOPE, symbols=symbols)
+    received = parsed(octets)
+    for other in (own, received):
+        found = read_head(other)
+        assert (found.subject, found.start, found.headers, found.flow_id) == ("GET", head.start, pairs, "abcde:1")
+        assert other.to == "web:80"
+        assert other.reply_to == ENVELOPE.reply_to
+        assert other.message_id == 7
+        assert type(other.message_id) is ULong
+        assert other.group_id == "siteA"
+        assert other.body_offset == len(octets)
+
+
+@given(st.binary(max_size=30))
+def test_any_octets_are_text(octets: bytes) -> None:
+    assert isinstance(text(octets), str)
+
+
+def test_headers_of_the_connection_stop() -> None:
+    event = request(
+        b"GET / HTTP/1.1", b"Host: a", b"Connection: close, X-Private, Host", b"X-Private: 1", b"Upgrade: websocket",
+        b"Keep-Alive: timeout=5", b"TE: trailers", b"X-Public: 2",
+    )  # fmt: skip
+    assert [name for name, _ in request_head(event).headers] == ["Host", "TE", "X-Public"]
+
+
+def test_one_length_is_passed_on() -> None:
+    event = request(b"POST / HTTP/1.1", b"Host: a", b"Content-Length: 3", b"Transfer-Encoding: chunked")
+    head = request_head(event)
+    assert head.header("content-length") is None
+    assert is_chunked(head)
+
+
+def test_host() -> None:
+    head = HttpHead("GET", [(":path", "/")], [("Host", "client.example"), ("A", "b")])
+    assert dict(request_event(head, "server:80", None).headers)[b"host"] == b"client.example"
+    assert dict(request_event(head, "server:80", "other").headers)[b"host"] == b"other"
+    old = HttpHead("GET", [(":path", "/"), (":version", "1.0")], [])
+    assert dict(request_event(old, "server:80", None).headers)[b"host"] == b"server:80"
+
+
+@pytest.mark.parametrize(
+    ("subject", "start", "pairs"),
+    [
+        ("GET", [], []),
+        ("GET", [(":path", "")], []),
+        ("GET", [(":path", "/ HTTP/1.1\r\nX: y")], []),
+        ("GE T", [(":path", "/")], []),
+        ("GET", [(":path", "/")], [("bad name", "x")]),
+        ("GET", [(":path", "/")], [("name", "x\r\ny: z")]),
+        ("GET", [(":path", "/")], [("Host", "a"), ("Host", "b")]),
+    ],
+)
+def test_bad_requests_are_refused(subject: str, start: list[tuple[str, str]], pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(NotHttpError):
+        request_event(HttpHead(subject, start, pairs), "server:80", None)
+
+
+@pytest.mark.parametrize("subject", ["", "abc", "1000", "99", "101", "²00"])
+def test_bad_statuses_are_refused(subject: str) -> None:
+    with pytest.raises(NotHttpError):
+        response_event(HttpHead(subject, [], []))
+    with pytest.raises(NotHttpError):
+        response_headers(HttpHead(subject, [], []))
+
+
+def test_messages_that_are_not_http() -> None:
+    head = Head()
+    with pytest.raises(NotHttpError):
+        read_head(head)
+    head = parsed(compose(None, properties=Properties(subject="GET"), application_properties={"a": 1}))
+    with pytest.raises(NotHttpError):
+        read_head(head)
+    head = parsed(compose(None, properties=Properties(subject="GET"), application_properties={"a": "b"}))
+    head._raw_application_properties = b"\xd1\x00"
+    with pytest.raises(NotHttpError):
+        read_head(head)
+
+
+def test_responses() -> None:
+    event = h11.Response(
+        status_code=200, headers=[("Transfer-Encoding", "chunked"), ("Connection", "close"), ("A", "b")], reason=b"OK"
+    )
+    head = response_head(event, "/p")
+    assert head == HttpHead(
+        "200", [(":version", "1.1"), (":reason", "OK"), (":path", "/p")], [("Transfer-Encoding", "chunked"), ("A", "b")]
+    )
+    assert response_head(event, "/p", chunks_understood=False).headers == [("A", "b")]
+    back = response_event(head)
+    assert isinstance(back, h11.Response)
+    assert (back.status_code, back.reason) == (200, b"OK")
+    assert isinstance(response_event(HttpHead("100", [], [])), h11.InformationalResponse)
+
+
+@given(st.booleans(), st.lists(st.binary(max_size=100), max_size=5))
+def test_bodies_survive(chunked: bool, parts: list[bytes]) -> None:
+    writer, parser = BodyWriter(chunked=chunked), BodyParser(chunked=chunked)
+    wire = b"".join(map(writer.data, parts)) + writer.end([])
+    assert b"".join(bytes(piece) for piece in parser.feed(wire)) == b"".join(parts)
+    assert parser.end() == []
+
+
+def test_half_a_body_is_no_body() -> None:
+    parser = BodyParser(chunked=True)
+    parser.feed(data_section(b"5\r\nhel"))
+    with pytest.raises(BodyError):
+        parser.end()
+    parser = BodyParser(chunked=False)
+    parser.feed(data_section(b"hello")[:-1])
+    with pytest.raises(BodyError):
+        parser.end()
+
+
+def test_http2_request_headers() -> None:
+    head = HttpHead(
+        "POST",
+        [(":method", "POST"), (":path", "/p"), (":scheme", "http"), (":authority", "client"), (":protocol", "x")],
+        [("TE", "trailers"), ("Connection", "x-a"), ("X-A", "1"), ("Transfer-Encoding", "chunked"), ("X-B", " 2 ")],
+    )
+    sent = request_headers(head, scheme="https", authority="server:1", host_override=None)
+    assert sent == [
+        (b":method", b"POST"), (b":path", b"/p"), (b":scheme", b"https"), (b":authority", b"client"),
+        (b"te", b"trailers"), (b"x-b", b"2"),
+    ]  # fmt: skip
+    overridden = request_headers(head, scheme="http", authority="server:1", host_override="other")
+    assert (b":authority", b"other") in overridden
+
+
+@pytest.mark.parametrize(
+    ("start", "pairs"),
+    [
+        ([(":path", "/")], []),
+        ([(":method", "GET")], []),
+        ([(":method", "CONNECT"), (":path", "/")], []),
+        ([(":method", "GET"), (":path", "/a\nb")], []),
+        ([(":method", "GET"), (":path", "/")], [("a b", "c")]),
+        ([(":method", "GET"), (":path", "/")], [("a", "c\r\nd: e")]),
+    ],
+)
+def test_bad_http2_requests_are_refused(start: list[tuple[str, str]], pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(NotHttpError):
+        request_headers(HttpHead("GET", start, pairs), scheme="http", authority="a", host_override=None)
+
+
+def test_http2_responses_and_trailers() -> None:
+    head = head_of([(b":status", b"200"), (b"set-cookie", b"a"), (b"set-cookie", b"b")], ":status")
+    assert response_headers(head) == [(b":status", b"200"), (b"set-cookie", b"a"), (b"set-cookie", b"b")]
+    assert trailer_headers(trailers_of([(b"grpc-status", b"0")])) == [(b"grpc-status", b"0")]
+    with pytest.raises(NotHttpError):
+        trailer_headers([("a", 1)])
+    with pytest.raises(NotHttpError):
+        head_of([(b"a", b"b")], ":status")
