@@ -18,7 +18,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from skupper_podman.routerd.adaptors.http2_frames import LONGEST, Goaway, GoawayFilter
+from skupper_podman.routerd.adaptors.http2_frames import LONGEST, FrameTooLongError, Goaway, GoawayFilter
 from skupper_podman.routerd.adaptors.http2_messages import MAX_HEADERS
 from skupper_podman.routerd.adaptors.http2_stream import CANCEL, PENDING, Stream
 from skupper_podman.routerd.adaptors.http_socket import HttpSocket
@@ -87,28 +87,28 @@ class Http2Connection(ABC):
 
     def received(self, data: memoryview) -> None:
         """Octets of frames."""
-        for part in self._filter.feed(bytes(data)):
-            if self.over:
-                return
-            if isinstance(part, Goaway):
-                self.goaway(part)
-                continue
-            try:
-                events = self.http.receive_data(part)
-            except h2.exceptions.ProtocolError as error:
-                self.problem(str(error) or type(error).__name__)
-                self.finish()
-                return
-            for event in events:
-                handler = self._handlers.get(type(event))
-                if handler is not None and not self.over:
-                    handler(event)
+        try:
+            for part in self._filter.feed(bytes(data)):
+                if isinstance(part, Goaway):
+                    self.goaway(part)
+                elif not self.over:
+                    self._take(part)
+        except (h2.exceptions.ProtocolError, FrameTooLongError) as error:
+            self.problem(str(error) or type(error).__name__)
+            self.finish()
+            return
         for stream in list(self._active):
             stream.commit()
         if self._flow >= CONNECTION_WINDOW // 2 and not self.over:
             self.http.increment_flow_control_window(self._flow)
             self._flow = 0
         self.flush_soon()
+
+    def _take(self, octets: bytes) -> None:
+        for event in self.http.receive_data(octets):
+            handler = self._handlers.get(type(event))
+            if handler is not None and not self.over:
+                handler(event)
 
     def ended(self) -> None:
         """The peer has closed: HTTP/2 knows no half-closed connections."""

@@ -1,8 +1,9 @@
-"""Takes GOAWAY frames out of a stream of HTTP/2 frames.
+"""Takes GOAWAY frames out of a stream of HTTP/2 frames, and refuses frames that are too long.
 
 Why: h2 treats a connection as dead once it has seen GOAWAY, but a server that says it gracefully goes on
-serving the streams it has. What always holds: all other octets pass unchanged and in order, however they
-are cut; at most `LONGEST` octets of a GOAWAY frame are held.
+serving the streams it has; and it keeps a frame of any length until all of it is there, before it looks
+at the length. What always holds: all other octets pass unchanged and in order, however they are cut; at
+most one frame header and one GOAWAY frame are held.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-#: The longest frame that we allow peers to send; h2 refuses longer ones by their header.
+#: The longest frame that we allow peers to send.
 LONGEST: Final = 16384
 
 _HEADER: Final = 9
@@ -27,6 +28,10 @@ class Goaway:
     code: int
 
 
+class FrameTooLongError(ValueError):
+    """A frame longer than we have allowed."""
+
+
 class GoawayFilter:
     """Splits octets as they arrive into what h2 shall see and GOAWAY frames."""
 
@@ -35,7 +40,7 @@ class GoawayFilter:
         self._held = b""
 
     def feed(self, data: bytes) -> list[bytes | Goaway]:
-        """Octets for h2 and GOAWAY frames, in their order."""
+        """Octets for h2 and GOAWAY frames, in their order; raises `FrameTooLongError`."""
         data = self._held + data
         self._held = b""
         found: list[bytes | Goaway] = []
@@ -46,8 +51,10 @@ class GoawayFilter:
                 self._held = data[pos:]
                 break
             length = int.from_bytes(data[pos : pos + 3])
+            if length > LONGEST:
+                raise FrameTooLongError(f"frame of {length} octets")
             after = pos + _HEADER + length
-            if data[pos + 3] == _GOAWAY and _MEANING <= length <= LONGEST:
+            if data[pos + 3] == _GOAWAY and length >= _MEANING:
                 if pos > begin:
                     found.append(data[begin:pos])
                 if after > size:

@@ -76,6 +76,9 @@ class Http2Pool:
         """A connection has ended."""
         self.connections.pop(server, None)
         self.connector.router.http.connections[self.protocol] -= 1
+        if not server.started:
+            # It took the connection and then did not speak HTTP/2: those who wait shall not wait for ever.
+            self.unreachable()
         if self._waiting:
             self._connect()
         if not self.connections:
@@ -105,13 +108,14 @@ class Http2Pool:
     def check_time(self, now: float) -> None:
         """Close connections beyond the first that have nothing to do."""
         for server in list(self.connections):
-            if server.socket.waiting:
+            if server.socket.waiting or not server.started:
                 server.check_time(now)
             elif not server.load and len(self.connections) > 1:
                 server.finish()
 
     def _connect(self) -> None:
-        if len(self.connections) < MOST:
+        starting = any(not server.started for server in self.connections)
+        if not starting and len(self.connections) < MOST:
             self.connector.connect(1)
 
 
@@ -130,6 +134,7 @@ class Http2Server(Http2Connection):
         self.record = connector.router.records.start(RecordType.FLOW, connector.record, {})
         super().__init__(connector.router, sock, client_side=True)
         self._handlers[h2.events.ResponseReceived] = self._response
+        self._handlers[h2.events.RemoteSettingsChanged] = self._ready
 
     @property
     def load(self) -> int:
@@ -138,8 +143,9 @@ class Http2Server(Http2Connection):
 
     @property
     def has_room(self) -> bool:
-        """Whether another stream can be opened."""
-        return not self.over and not self._going_away and self.load < self.http.remote_settings.max_concurrent_streams
+        """Whether another stream can be opened: not before the server has said how many."""
+        usable = self.started and not self.over and not self._going_away
+        return usable and self.load < self.http.remote_settings.max_concurrent_streams
 
     def begin(self, stream: ServerStream) -> None:
         """Serve a request."""
@@ -156,6 +162,10 @@ class Http2Server(Http2Connection):
             return False
         self.streams[stream.number] = stream
         return True
+
+    def _ready(self, event: h2.events.RemoteSettingsChanged) -> None:
+        self._settings(event)
+        self.router.loop.call_soon(self.pool.room)
 
     def _response(self, event: h2.events.ResponseReceived) -> None:
         stream = self.streams.get(event.stream_id)

@@ -32,6 +32,13 @@ def ask(port: int, request: bytes) -> bytes:
         return read_all(sock)
 
 
+def served_once(port: int) -> None:
+    """See that the service works."""
+    with dial(port) as sock:
+        sock.sendall(GET)
+        assert read_until(sock, b"ok") == OK
+
+
 def test_requests_and_responses_pass(router: Bench) -> None:
     seen: list[bytes] = []
 
@@ -198,7 +205,7 @@ def test_listener_is_open_only_while_a_server_is_there(router: Bench) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     server = router.serve(replying(OK))
-    dial(port).close()
+    served_once(port)
     server.close()
 
     def refused() -> bool:
@@ -217,6 +224,8 @@ def test_listener_is_open_only_while_a_server_is_there(router: Bench) -> None:
 def test_no_server_is_503(router: Bench) -> None:
     server = router.serve(replying(OK))
     with dial(router.listen()) as sock:
+        sock.sendall(GET)
+        assert read_until(sock, b"ok") == OK
         server.close()
         sock.sendall(GET)
         assert read_all(sock).startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -232,7 +241,9 @@ def test_server_that_says_nothing_is_503(router: Bench) -> None:
     router.quiet()
 
 
-@pytest.mark.parametrize("garbage", [b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", b"\x00" * 100])
+@pytest.mark.parametrize(
+    "garbage", [b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", b"\x00" * 100]
+)
 def test_server_that_is_none_is_503(router: Bench, garbage: bytes) -> None:
     router.serve(replying(garbage))
     assert ask(router.listen(), GET).startswith(b"HTTP/1.1 503")
@@ -510,8 +521,13 @@ def test_deleted_listener_ends_when_its_requests_have(router: Bench) -> None:
     router.quiet()
 
 
+octets = st.one_of(st.binary(max_size=80), st.sampled_from([GET, b"\r\n\r\n", b"5\r\nhello\r\n", OK]))
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.one_of(st.binary(max_size=80), st.sampled_from([GET, b"\r\n\r\n", b"5\r\nhello\r\n", OK])), max_size=6))
+@given(
+    st.lists(st.one_of(st.binary(max_size=80), st.sampled_from([GET, b"\r\n\r\n", b"5\r\nhello\r\n", OK])), max_size=6)
+)
 def test_garbage_of_clients_and_servers(router: Bench, pieces: list[bytes]) -> None:
     if not router.entities.http_connectors:
         router.garbage: list[bytes] = []  # type: ignore[attr-defined]

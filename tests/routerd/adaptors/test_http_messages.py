@@ -26,7 +26,7 @@ from skupper_podman.routerd.adaptors.http2_messages import (
 from skupper_podman.routerd.adaptors.http_bodies import BodyError, data_section
 from skupper_podman.routerd.adaptors.http_heads import Envelope, HttpHead, NotHttpError, compose_head, read_head, text
 from skupper_podman.routerd.codec import Symbol, ULong
-from skupper_podman.routerd.message import Head, HeadParser, Header, Message, Properties, compose
+from skupper_podman.routerd.message import Head, Header, HeadParser, Message, Properties, compose
 
 ENVELOPE = Envelope("web:80", "abcde:1", reply_to="amqp:/_topo/0/A/temp.x", message_id=ULong(7), site="siteA")
 
