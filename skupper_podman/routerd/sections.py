@@ -257,16 +257,26 @@ def map_pairs(data: Buffer) -> list[tuple[Any, Any]]:
     pos = 3 if form == 0xC1 else 9
     if len(data) < pos:
         raise DecodeError("message section is cut short")
+    count = data[2] if form == 0xC1 else int.from_bytes(data[5:9])
+    items: list[Any] = []
     try:
-        count = data[2] if form == 0xC1 else int.from_bytes(data[5:9])
-        pairs = []
-        for _ in range(count // 2):
-            key, pos = decode(data, pos)
-            value, pos = decode(data, pos)
-            pairs.append((key, value))
+        for _ in range(count & ~1):
+            item, pos = _item(data, pos)
+            items.append(item)
     except Incomplete as error:
         raise DecodeError(f"message section malformed: {error}") from None
-    return pairs
+    return list(zip(items[::2], items[1::2], strict=True))
+
+
+def _item(data: Buffer, pos: int) -> tuple[Any, int]:
+    """As `decode`, which takes longer for what is nearly always here: short text."""
+    if pos + 1 < len(data) and data[pos] in (0xA1, 0xA3):
+        end = pos + 2 + data[pos + 1]
+        octets = bytes(data[pos + 2 : end])
+        if end <= len(data) and octets.isascii():
+            text = octets.decode("ascii")
+            return (text if data[pos] == 0xA1 else Symbol(text)), end
+    return decode(data, pos)
 
 
 def _items(value: object, count: int) -> list[Any]:

@@ -47,7 +47,6 @@ class ClientExchange:
         self._first = bytearray()
         self._request = OutgoingMessage(client.router, client.resumed, self._decided)
         self._response: IncomingMessage | None = None
-        self._interim: IncomingMessage | None = None
         self._parser = BodyParser(chunked=False)
         self._over = False
 
@@ -134,14 +133,14 @@ class ClientExchange:
         """Write the head."""
         if self._over or self._response is not None:
             raise ValueError("a response has come already")
+        self._response = message
         head = read_head(start.head)
         event = response_event(head)
         if isinstance(event, h11.InformationalResponse):
-            self._interim = message
+            self._response = None
             if self._modern:
                 self._client.send(event)
             return
-        self._response = message
         self.record.site = start.head.group_id or ""
         self.record.answered(head.subject, dict(head.start).get(":reason"))
         bodiless = self._head.subject == "HEAD" or event.status_code in (204, 304)
@@ -169,12 +168,8 @@ class ClientExchange:
 
     def message_broken(self, message: IncomingMessage) -> None:
         """End the connection, so that what the client has got does not look complete."""
-        if message is self._interim or self._over:
-            return
-        if self._response is None:
+        if message is self._response and not self._over:
             self._client.respond(503)
-        else:
-            self._client.abort()
 
     def message_congested(self) -> bool:
         """Whether the client does not read."""

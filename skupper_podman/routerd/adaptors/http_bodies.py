@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from skupper_podman.routerd.codec import DecodeError, encode
+from skupper_podman.routerd.codec import DecodeError, Symbol, encode
 from skupper_podman.routerd.message import MAX_HEAD, BodyReader, data_section_header
 from skupper_podman.routerd.sections import FOOTER, map_pairs
 
@@ -142,8 +142,18 @@ def data_section(data: bytes | bytearray | memoryview) -> bytes:
 
 def map_of(pairs: Sequence[tuple[object, object]]) -> bytes:
     """An encoded map with its pairs in this order; keys may repeat, as names of headers do."""
-    items = b"".join(encode(item) for pair in pairs for item in pair)
+    items = b"".join([_encoded(item) for pair in pairs for item in pair])
     return b"\xd1" + (4 + len(items)).to_bytes(4) + (2 * len(pairs)).to_bytes(4) + items
+
+
+def _encoded(item: object) -> bytes:
+    """As `encode`, which takes longer for what is nearly always here: short text."""
+    kind = type(item)
+    if kind is str or kind is Symbol:
+        octets = str(item).encode()
+        if len(octets) < 256:
+            return bytes((0xA1 if kind is str else 0xA3, len(octets))) + octets
+    return encode(item)
 
 
 def footer_section(trailers: Pairs) -> bytes:

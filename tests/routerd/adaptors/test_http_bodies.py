@@ -21,7 +21,7 @@ from skupper_podman.routerd.adaptors.http_bodies import (
     last_chunk,
     map_of,
 )
-from skupper_podman.routerd.codec import CodecError, Symbol
+from skupper_podman.routerd.codec import CodecError, Symbol, encode
 from skupper_podman.routerd.sections import map_pairs
 from tests.routerd.adaptors.cuts import cut
 
@@ -106,8 +106,11 @@ pairs = st.lists(st.tuples(st.text(max_size=10), st.text(max_size=300)), max_siz
 @given(pairs)
 def test_maps_keep_order_and_repetitions(items: list[tuple[str, str]]) -> None:
     assert map_pairs(map_of(items)) == items
+    body = b"".join(encode(item) for pair in items for item in pair)
+    assert map_of(items) == b"\xd1" + (len(body) + 4).to_bytes(4) + (2 * len(items)).to_bytes(4) + body
     symbols = [(Symbol("set-cookie"), "a"), (Symbol("set-cookie"), "b")]
     assert map_pairs(map_of(symbols)) == symbols
+    assert {type(key) for key, _ in map_pairs(map_of(symbols))} == {Symbol}
 
 
 @given(st.binary(max_size=100))

@@ -72,6 +72,17 @@ def test_grpc(chain: Chain) -> None:
         check_grpc(where, chain.rpc, LARGE)
 
 
+def test_server_learns_that_nobody_waits_for_its_answer(chain: Chain) -> None:
+    with channel(chain.http2) as where:
+        wait_for(lambda: answers(where), "gRPC service", 30)
+        chain.rpc.asked.clear()
+        chain.rpc.cancelled.clear()
+        call = where.unary_unary("/S/Hang").future(b"x")
+        assert chain.rpc.asked.wait(20)
+        call.cancel()
+        assert chain.rpc.cancelled.wait(20)
+
+
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_curl(chain: Chain, tmp_path: Path) -> None:
     wait_for(lambda: served(chain.http1), "HTTP service", 30)

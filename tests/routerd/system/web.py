@@ -161,13 +161,14 @@ class RpcServer:
 
     def __init__(self, label: str = "rpc", credentials: grpc.ServerCredentials | None = None) -> None:
         self.label = label
-        self.cancelled = threading.Event()
+        self.asked, self.cancelled = threading.Event(), threading.Event()
         self._server = grpc.server(futures.ThreadPoolExecutor(40), options=[("grpc.max_receive_message_length", -1)])
         methods = {
             "Echo": grpc.unary_unary_rpc_method_handler(self._echo),
             "Count": grpc.unary_stream_rpc_method_handler(self._count),
             "Join": grpc.stream_unary_rpc_method_handler(lambda requests, _context: b"|".join(requests)),
             "Chat": grpc.stream_stream_rpc_method_handler(self._chat),
+            "Hang": grpc.unary_unary_rpc_method_handler(self._hang),
             "Wait": grpc.unary_stream_rpc_method_handler(self._wait),
         }
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("S", methods),))
@@ -195,6 +196,12 @@ class RpcServer:
         context.add_callback(self.cancelled.set)
         yield request
         self.cancelled.wait(20)
+
+    def _hang(self, request: bytes, context: Any) -> bytes:
+        context.add_callback(self.cancelled.set)
+        self.asked.set()
+        self.cancelled.wait(20)
+        return request
 
     def close(self) -> None:
         """Stop serving."""
