@@ -107,12 +107,10 @@ class Entities:
 
     def create_http_listener(self, attributes: Attributes) -> None:
         """Serve HTTP clients of an address while it is reachable."""
-        _check_http(attributes)
         self.http_listeners.append(HttpListener(self.router, attributes))
 
     def create_http_connector(self, attributes: Attributes) -> None:
         """Serve an address with an HTTP server."""
-        _check_http(attributes)
         self.http_connectors.append(HttpConnector(self.router, attributes))
 
     def create_address(self, attributes: Attributes) -> None:
@@ -173,12 +171,6 @@ class Entities:
         name = attributes.get("sslProfile")
         if name:
             self.router.profile(str(name))
-
-
-def _check_http(attributes: Attributes) -> None:
-    if attributes.get("aggregation") and attributes.get("protocolVersion") != "HTTP2":
-        # Accepted and not done, it would answer with one server's response where all are expected.
-        raise ManagementError(NOT_IMPLEMENTED, "This router does not aggregate the responses of several HTTP servers")
 
 
 def _with_identity(made: Iterable[Any], identity: object) -> list[Any]:

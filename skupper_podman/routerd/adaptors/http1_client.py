@@ -16,6 +16,7 @@ import h11
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.adaptors.http1_exchange import ClientExchange
+from skupper_podman.routerd.adaptors.http1_gather import GatheringExchange
 from skupper_podman.routerd.adaptors.http1_messages import MAX_HEAD
 from skupper_podman.routerd.adaptors.http_socket import HttpSocket
 from skupper_podman.routerd.adaptors.http_streams import IncomingMessage
@@ -147,7 +148,8 @@ class Http1Client:
             words = b"Invalid method for event channel httpListener, only POST is allowed."
             self.respond(405, b"" if event.method == b"HEAD" else words)
         else:
-            self.exchange = ClientExchange(self, event, self._requests)
+            made = GatheringExchange if self.listener.aggregation else ClientExchange
+            self.exchange = made(self, event, self._requests)
 
     def _malformed(self, error: h11.RemoteProtocolError) -> None:
         self.router.log.debug("HTTP_ADAPTOR", f"Listener {self.listener.name}: {self.peer}: {error}")

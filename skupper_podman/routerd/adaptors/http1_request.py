@@ -1,8 +1,9 @@
 """One request from the network on its way to an HTTP/1 server, and the response on its way back.
 
 What always holds: the request is settled when the exchange is over: accepted when the response is
-complete, released when nothing of it has reached a server, modified when something has; what comes
-before a connection is there waits, at most `HOLD` octets before its source must pause.
+complete (where responses are aggregated: when it was settled), released when nothing of the request has
+reached a server, modified when something has; what comes before a connection is there waits, at most
+`HOLD` octets before its source must pause.
 """
 
 from __future__ import annotations
@@ -185,6 +186,13 @@ class ServerExchange:
         self._response_complete = True
         self._server = None
         self.send_response()
+        response = self._response
+        if self._over:
+            return
+        if response is None or not response.undecided or not self._pool.connector.aggregated:
+            self._served()
+
+    def _served(self) -> None:
         self.message.accept()
         self._done()
 
@@ -215,7 +223,13 @@ class ServerExchange:
             self._server.resumed()
 
     def _decided(self, outcome: Outcome) -> None:
-        if outcome.state != ACCEPTED and not self._over and not self._response_complete:
+        if self._over:
+            return
+        if self._response_complete:
+            # The settlement of the request tells who gathers responses that this one is there.
+            if self._pool.connector.aggregated:
+                self._served()
+        elif outcome.state != ACCEPTED:
             # The client is gone: so is the reason to talk to the server.
             self._close(FAILED_SETTLED)
 

@@ -54,6 +54,7 @@ class HttpConnector:
         http2 = attributes.get("protocolVersion") == "HTTP2"
         self.host_override = attributes.get("hostOverride") or None
         self.event_channel = bool(attributes.get("eventChannel")) and not http2
+        self.aggregated = bool(attributes.get("aggregation")) and not http2
         self.tls = self._tls()
         self.pool: Http1Pool | Http2Pool = Http2Pool(self) if http2 else Http1Pool(self)
         self._dials: dict[int, Dial | None] = {}

@@ -28,6 +28,7 @@ class HttpListener(ServiceListener):
     def __init__(self, router: Router, attributes: dict[str, Any]) -> None:
         self.protocol = "http2" if attributes.get("protocolVersion") == "HTTP2" else "http1"
         self.event_channel = bool(attributes.get("eventChannel")) and self.protocol == "http1"
+        self.aggregation = str(attributes.get("aggregation") or "") if self.protocol == "http1" else ""
         self.clients: dict[Http1Client | Http2Client, None] = {}
         super().__init__(router, attributes, self.protocol, _ALPN[self.protocol])
         self._timer = router.loop.call_later(_TICK, self._tick)

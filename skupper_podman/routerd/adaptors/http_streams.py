@@ -61,6 +61,11 @@ class OutgoingMessage:
         if complete and self._sink is not None:
             self._sink.finish()
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the last outcome is still to come."""
+        return self._decided is not None
+
     def write(self, sections: bytes) -> None:
         """Send further octets of the body."""
         if self._sink is not None and sections and not self.finished:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import email
+import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -499,6 +501,57 @@ def test_event_channel(router: Bench) -> None:
         assert read_until(sock, b"\r\n\r\n") == b"HTTP/1.1 204 No Content\r\n\r\n"
     assert seen[0].endswith(b"event")
     assert ask(port, GET).startswith(b"HTTP/1.1 405")
+
+
+def multicast(router: Bench, form: str, *handlers: Callable[[socket.socket], None]) -> int:
+    """A service of several servers whose responses are put together."""
+    router.do(lambda: router.entities.create("router.config.address", {"prefix": "mc", "distribution": "multicast"}))
+    for number, handler in enumerate(handlers):
+        router.serve(handler, f"c{number}", address="mc/web", aggregation=form)
+    port = router.listen(address="mc/web", aggregation=form)
+    table = router.router.table
+    wait_for(lambda: len(table.get("Mmc/web").consumers) == len(handlers), "all servers")  # type: ignore[union-attr]
+    return port
+
+
+def numbered(number: int) -> Callable[[socket.socket], None]:
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-N: %d\r\n\r\n4\r\nbody\r\n1\r\n%d\r\n0\r\n\r\n"
+    return replying(chunks % (number, number))
+
+
+def test_aggregation_as_json(router: Bench) -> None:
+    port = multicast(router, "json", numbered(1), numbered(2))
+    with dial(port) as sock:
+        for _ in range(3):
+            sock.sendall(GET)
+            head, _, body = read_until(sock, b"]").partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+            found = {item["body"]: item for item in json.loads(body)}
+            assert {name: item["X-N"] for name, item in found.items()} == {"body1": "1", "body2": "2"}
+            assert found["body1"][":path"] == "/a?b=c"
+    router.quiet()
+
+
+def test_aggregation_as_multipart(router: Bench) -> None:
+    def refuse(sock: socket.socket) -> None:
+        read_request(sock)
+
+    port = multicast(router, "multipart", numbered(1), numbered(2), refuse)
+    got = ask(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    parsed = email.message_from_bytes(got.partition(b"\r\n")[2])
+    assert parsed.get_content_type() == "multipart/mixed"
+    parts = {part["X-N"]: part.get_payload() for part in parsed.get_payload()}  # type: ignore[union-attr]
+    assert parts == {"1": "body1", "2": "body2"}
+    router.quiet()
+
+
+def test_aggregation_of_nothing(router: Bench) -> None:
+    def refuse(sock: socket.socket) -> None:
+        read_request(sock)
+
+    port = multicast(router, "json", refuse, refuse)
+    assert ask(port, GET.replace(b"1.1", b"1.0")).startswith(b"HTTP/1.1 204")
+    router.quiet()
 
 
 def test_deleted_listener_ends_when_its_requests_have(router: Bench) -> None:

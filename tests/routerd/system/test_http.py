@@ -117,8 +117,8 @@ def test_created_and_deleted_while_it_runs(chain: Chain) -> None:
     port, name = free_port(), "more"
     properties = {"type": "io.skupper.router.httpListener", "name": name}
     body = {"host": "127.0.0.1", "port": str(port), "address": "web:80"}
-    refused = chain.front.request({**properties, "operation": "CREATE"}, {**body, "aggregation": "json"})
-    assert refused.properties["statusCode"] == 501
+    refused = chain.front.request({**properties, "operation": "CREATE"}, {**body, "aggregation": "xml"})
+    assert refused.properties["statusCode"] == 400
     assert chain.front.request({**properties, "operation": "CREATE"}, body).properties["statusCode"] == 201
     wait_for(lambda: served(port), "new listener")
     read = chain.front.request({**properties, "operation": "READ"}, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from pathlib import Path
 
@@ -109,3 +110,21 @@ def test_event_channel(names: tuple[str, ...], tmp_path: Path) -> None:
         line(lab, names, front, back)
         wait_for(lambda: fetch(port, "POST", body=b"event").status == 204, "events", 30)
         server.stop()
+
+
+@pytest.mark.parametrize("names", PAIRS, ids="-".join)
+def test_aggregation(names: tuple[str, ...], tmp_path: Path) -> None:
+    servers, port = [WebServer("one"), WebServer("two")], free_port()
+    with running(tmp_path) as lab:
+        more = {"address": "mc/web", "aggregation": "json"}
+        backs = [http_connector(server.port, **more) for server in servers]
+        link = free_port()
+        lab.router(names[0], "interior", listener("inter-router", link), http_listener(port, **more))
+        lab.router(names[1], "interior", connector("inter-router", link), *backs)
+
+        def labels() -> set[str]:
+            return {item["body"].split()[0] for item in json.loads(fetch(port).content or b"[]")}
+
+        wait_for(lambda: labels() == {"one", "two"}, "both servers", 30)
+        for server in servers:
+            server.stop()
