@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from . import decoders, live
+from . import decoders, live, web
 from .mutate import mutated
 from .wire import mutated_stream
 
 CORPUS = Path(__file__).parent / "corpus"
-TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {**decoders.TARGETS, **live.TARGETS}
+TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {**decoders.TARGETS, **live.TARGETS, **web.TARGETS}
 #: Seconds of processor time after which a case counts as a hang.
 SLOW = 2.0
 _STOP = 30
@@ -77,7 +77,7 @@ def corpus(target: str) -> list[bytes]:
 
 def write_corpus() -> None:
     """Make the corpus again from `seeds`."""
-    for target, found in {**decoders.seeds(), **live.seeds()}.items():
+    for target, found in {**decoders.seeds(), **live.seeds(), **web.seeds()}.items():
         directory = CORPUS / target
         directory.mkdir(parents=True, exist_ok=True)
         for octets in found:
@@ -113,8 +113,9 @@ def run(cases: int, seed: int, targets: list[str], live_percent: int, out: Path 
 
 
 def _shares(cases: int, targets: list[str], live_percent: int) -> dict[str, int]:
-    slow = [name for name in targets if name in live.TARGETS]
-    quick = [name for name in targets if name not in live.TARGETS]
+    running = (*live.TARGETS, *(name for name in web.TARGETS if name != "web-bodies"))
+    slow = [name for name in targets if name in running]
+    quick = [name for name in targets if name not in running]
     for_slow = cases if not quick else cases * live_percent // 100 if slow else 0
     shares = dict.fromkeys(targets, 0)
     for names, total in ((slow, for_slow), (quick, cases - for_slow)):
@@ -123,9 +124,7 @@ def _shares(cases: int, targets: list[str], live_percent: int) -> dict[str, int]
     return shares
 
 
-def _run_target(
-    name: str, cases: int, random: Random, report: Report, digest: hashlib._Hash, out: Path | None
-) -> None:
+def _run_target(name: str, cases: int, random: Random, report: Report, digest: hashlib._Hash, out: Path | None) -> None:
     seeds = corpus(name)
     mutate = mutated_stream if name.startswith("amqp") else mutated
     feed = TARGETS[name]()
