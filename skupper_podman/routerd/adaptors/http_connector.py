@@ -103,6 +103,8 @@ class HttpConnector:
         self._timer.cancel()
         if self._retry is not None:
             self._retry.cancel()
+            self._retry = None
+            self.pool.unreachable()
         self.pool.close(drop=drop)
         if drop or not self.pool.exchanges:
             for dial in list(self._dials.values()):

@@ -503,6 +503,40 @@ def test_event_channel(router: Bench) -> None:
     assert ask(port, GET).startswith(b"HTTP/1.1 405")
 
 
+def test_connector_deleted_while_its_server_is_away(router: Bench) -> None:
+    server = router.serve(replying(OK))
+    port = router.listen()
+    served_once(port)
+    with dial(port) as sock:
+        server.close()
+        sock.sendall(GET)
+        wait_for(lambda: router.counts()["exchanges"] == 1, "request waits")
+        router.do(lambda: router.entities.delete("httpConnector", {"identity": "c"}))
+        assert read_all(sock).startswith(b"HTTP/1.1 503")
+    router.quiet()
+
+
+def test_deleted_connector_serves_what_it_has(router: Bench) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def serve(sock: socket.socket) -> None:
+        read_request(sock)
+        asked.set()
+        release.wait(10)
+        sock.sendall(OK)
+        read_all(sock)
+
+    server = router.serve(serve)
+    with dial(router.listen()) as sock:
+        sock.sendall(GET)
+        assert asked.wait(10)
+        router.do(lambda: router.entities.delete("httpConnector", {"identity": "c"}))
+        release.set()
+        assert read_until(sock, b"ok") == OK
+    wait_for(lambda: not server.connections, "connections end")
+    router.quiet()
+
+
 def multicast(router: Bench, form: str, *handlers: Callable[[socket.socket], None]) -> int:
     """A service of several servers whose responses are put together."""
     router.do(lambda: router.entities.create("router.config.address", {"prefix": "mc", "distribution": "multicast"}))
