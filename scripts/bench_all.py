@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-GROUPS = ("cli", "site", "router", "chain")
+GROUPS = ("cli", "site", "router", "chain", "core")
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from skupper_podman.routerd.amqp.connection import AmqpConnection
 from skupper_podman.routerd.amqp.interrouter import neighbour_role
 from skupper_podman.routerd.core import actions
 from skupper_podman.routerd.core.address import CONTROL_KEYS
+from skupper_podman.routerd.core.flooding import Floods
 from skupper_podman.routerd.core.forwarding import Origin, route
 from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.inprocess import ControlSink
@@ -33,6 +34,7 @@ class Neighbours:
         self._router = router
         self.routing = routing
         self._early_tick: Timer | None = None
+        self._floods = Floods()
 
     def up(self, conn: AmqpConnection, cost: int) -> None:
         """A neighbour's control links are attached."""
@@ -61,7 +63,8 @@ class Neighbours:
                 self.routing.receive(identity, str(opcode), message.body, self._router.loop.now)
                 if opcode in ("RA", "LSU"):
                     self.tick_soon()
-        if key[0] in "RT":
+        hops, now = len(annotations.trace), self._router.loop.now
+        if key[0] == "R" or (key[0] == "T" and self._floods.fresh(hash(octets), hops, now)):
             self._relay(identity, key, annotations, octets)
         self._router.effects.settle_soon()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +15,17 @@ LEFT_OUT = (
 )  # fmt: skip
 
 
-def test_every_branch_of_the_core_is_reached_by_its_own_tests() -> None:
+def test_every_branch_of_the_core_is_reached_by_its_own_tests(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/routerd/core",
         "-k", " and ".join(f"not {name}" for name in LEFT_OUT),
         "--cov=skupper_podman.routerd.core", "--cov-branch", "--cov-fail-under=100",
         "--cov-report=term-missing:skip-covered", "--cov-config=/dev/null",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, timeout=240, check=False)
+    environment = {**os.environ, "COVERAGE_FILE": str(tmp_path / "coverage")}
+    done = subprocess.run(
+        command, cwd=TOP, capture_output=True, text=True, timeout=240, check=False, env=environment
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

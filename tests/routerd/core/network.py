@@ -29,6 +29,7 @@ from skupper_podman.routerd.core.actions import (
     SourceUp,
 )
 from skupper_podman.routerd.core.address import CONTROL_KEYS, Namespace, Rule, Rules, Treatment
+from skupper_podman.routerd.core.flooding import Floods
 from skupper_podman.routerd.core.forwarding import Decision, Origin, route
 from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.core.table import AddressTable
@@ -80,6 +81,7 @@ class Router:
         self.reachable: dict[tuple[str, int], bool] = {}
         self.sent: list[tuple[str, str]] = []
         self.lost: list[str] = []
+        self.floods = Floods()
 
     def own_addresses(self) -> set[str]:
         return {
@@ -268,10 +270,12 @@ class Network:
         key = router.names.key(message.to)
         if key in CONTROL_KEYS:
             router.routing.receive(conn, opcode, message.body, self.now)
-        decision = self.decide(router, key, annotations, conn, control=True)
-        for out in decision.remotes:
-            stamped = annotations.passed(router.names.node(router.name))
-            self._wire(router, out, stamped.encode() + octets[len(annotations.encode()) :], opcode)
+        content = octets[len(annotations.encode()) :]
+        if key[0] != "T" or router.floods.fresh(hash(content), len(annotations.trace), self.now):
+            decision = self.decide(router, key, annotations, conn, control=True)
+            for out in decision.remotes:
+                stamped = annotations.passed(router.names.node(router.name))
+                self._wire(router, out, stamped.encode() + content, opcode)
         self._perform(router)
 
     @staticmethod

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from skupper_podman.routerd.codec import ULong
-from skupper_podman.routerd.core import hello, limits, linkstate, mobile, routing
+from skupper_podman.routerd.core import flooding, hello, limits, linkstate, mobile, routing
 from skupper_podman.routerd.core.actions import Log, RemoteAddress, SendOnLink, SendToRouter
 from skupper_podman.routerd.core.address import Namespace, Rule, Rules, Treatment
 from skupper_podman.routerd.core.bodies import AddressUpdate, Descriptor
 from skupper_podman.routerd.core.routing import Routing
+
+from .network import Network
 
 
 def engine() -> Routing:
@@ -205,3 +207,36 @@ def test_patterns_look_at_a_bounded_number_of_segments() -> None:
     assert time.process_time() - start < 10
     assert rules.match("mc/" + "x/" * 40_000) is not None
     assert Namespace("A").key("x/" * 32_000 + "y").startswith("Mx/")
+
+
+def test_one_copy_of_a_flooded_message_is_passed_on_and_shorter_ones() -> None:
+    floods = flooding.Floods()
+    assert floods.fresh(1, 3, 10.0)
+    assert not floods.fresh(1, 3, 10.1)
+    assert not floods.fresh(1, 4, 10.2)
+    assert floods.fresh(1, 2, 10.3)
+    assert not floods.fresh(1, 2, 11.2)
+    assert floods.fresh(1, 2, 11.4)  # the same words again, later
+    for digest in range(3 * flooding.MOST):
+        assert floods.fresh(-digest - 1, 1, 12.0 + digest / 1000)
+        assert len(floods._passed) <= flooding.MOST
+    for digest in range(2 * flooding.MOST):
+        assert floods.fresh(digest + 5, 1, 30.0)
+        assert len(floods._passed) <= flooding.MOST
+
+
+def test_flooding_in_a_mesh_costs_as_many_copies_as_there_are_links() -> None:
+    names = "ABCDEFGHIJKL"
+    net = Network(1)
+    net.add(*names)
+    for a in names:
+        for b in names:
+            if a < b:
+                net.link(a, b)
+    net.run(10)
+    net.check()
+    net.copies = 0
+    net.run(60)
+    links = len(names) * (len(names) - 1)
+    # Hellos on each link every second, and from each router an advertisement every 30 s over each link at most.
+    assert net.copies <= 60 * links + 3 * len(names) * links
