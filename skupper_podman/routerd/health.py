@@ -39,6 +39,7 @@ class HttpListener:
         self._acceptor.on_error = lambda words: router.log.error(
             "HTTP", f"No HTTP support on {where[0]}:{where[1]}: {words}"
         )
+        self._acceptor.on_starved = router.unproven.shed
         self._acceptor.start()
 
     def delete(self) -> None:
@@ -53,7 +54,9 @@ class HttpListener:
         return self._acceptor.ports
 
     def _accepted(self, sock: socket.socket, _address: tuple[object, ...]) -> None:
-        self._clients.add(_Client(self, sock))
+        client = _Client(self, sock)
+        self._clients.add(client)
+        self.router.unproven.add(client, client.close)
 
     def page(self, method: str, target: str) -> tuple[int, str, str]:
         """Status, content type and body for a request."""
@@ -72,6 +75,7 @@ class HttpListener:
     def gone(self, client: _Client) -> None:
         """A client has left."""
         self._clients.discard(client)
+        self.router.unproven.remove(client)
 
 
 class _Client:

@@ -38,6 +38,7 @@ from skupper_podman.routerd.neighbours import Neighbours
 from skupper_podman.routerd.records import Records
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 from skupper_podman.routerd.switch import Switch
+from skupper_podman.routerd.unproven import Unproven
 
 Reached = Callable[[bool], None]
 
@@ -59,6 +60,7 @@ class Router:
         self.table = AddressTable(mode, self.rules)
         self.routing = Routing(self.id, int(self.started), "0", _timers(attributes)) if mode is Mode.INTERIOR else None
         self.resolver = Resolver(loop)
+        self.unproven = Unproven(loop)
         self.switch = Switch(self)
         self.counters = Totals()
         self.groups = Groups()

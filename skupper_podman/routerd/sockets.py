@@ -153,7 +153,10 @@ class Dial:
 
 
 class Acceptor:
-    """Listening sockets of one host and port. `on_up` reports success, `on_error` each new kind of failure."""
+    """Listening sockets of one host and port.
+
+    `on_up` reports success, `on_error` each new kind of failure; `on_starved` may close what can be done without.
+    """
 
     def __init__(
         self,
@@ -179,6 +182,7 @@ class Acceptor:
         self.error = ""
         self.on_up: Callable[[], None] = lambda: None
         self.on_error: Callable[[str], None] = lambda _words: None
+        self.on_starved: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Look the host up and bind; on failure try again every second until closed."""
@@ -270,10 +274,11 @@ class Acceptor:
                 return
 
     def _starved(self, listening: socket.socket) -> None:
-        """No descriptor is left: drop one waiting connection with the spare one, then rest for a moment."""
+        """No descriptor is left: have others given up, drop one waiting connection with the spare one, then rest."""
         if self._loop.now >= self._quiet_until:
             self._quiet_until = self._loop.now + _QUIET
             self.on_error("out of file descriptors")
+        self.on_starved()
         if self._spare is not None:
             os.close(self._spare)
             with contextlib.suppress(OSError):

@@ -92,6 +92,7 @@ class ServiceListener(ABC):
                 self._accepted,
                 backlog=int(self.attributes.get("backlog") or 0),
             )
+            acceptor.on_starved = self.router.unproven.shed
             acceptor.on_up = self._up
             acceptor.on_error = self._bind_failed
             self._acceptor = acceptor
@@ -114,11 +115,22 @@ class ServiceListener(ABC):
             self.begin(sock, address)
             return
         try:
-            self.tls.accept(self.router.loop, sock, lambda secured: self._secured(secured, address))
+            self._shake_hands(self.tls, sock, address)
         except TlsError as error:
+            self.router.unproven.remove(sock)
             sock.close()
             self.closed += 1
             self.router.log.error(self.module, f"Listener {self.name}: {error}")
+
+    def _shake_hands(self, tls: ServerTls, sock: socket.socket, address: tuple[object, ...]) -> None:
+        unproven = self.router.unproven
+
+        def done(secured: Any) -> None:
+            unproven.remove(sock)
+            self._secured(secured, address)
+
+        unproven.add(sock, lambda: give_up())
+        give_up = tls.accept(self.router.loop, sock, done)
 
     def _secured(self, sock: Any, address: tuple[object, ...]) -> None:
         if sock is None:

@@ -105,6 +105,10 @@ class _Handshake:
         self._timer = loop.call_later(HANDSHAKE_TIMEOUT, lambda: self._end("TLS handshake timed out"))
         self._step(0)
 
+    def give_up(self) -> None:
+        """End it, unless it has ended."""
+        self._end("TLS handshake given up")
+
     def _step(self, _events: int) -> None:
         try:
             self._sock.do_handshake()
@@ -167,11 +171,11 @@ class ServerTls:
         self._alpn = list(alpn)
         self._context = _Context(profile, self._make)
 
-    def accept(self, loop: Loop, sock: socket.socket, done: Callable[[TlsSocket | None], None]) -> None:
-        """Shake hands with a client; raises `TlsError` when the profile cannot be used."""
+    def accept(self, loop: Loop, sock: socket.socket, done: Callable[[TlsSocket | None], None]) -> Callable[[], None]:
+        """Shake hands with a client; the answer gives up. Raises `TlsError` when the profile cannot be used."""
         context = self._context.get()
         secured = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        _Handshake(loop, secured, lambda made, _error: done(made))
+        return _Handshake(loop, secured, lambda made, _error: done(made)).give_up
 
     def _make(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

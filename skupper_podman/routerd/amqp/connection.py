@@ -223,6 +223,7 @@ class AmqpConnection(Engine):
             return
         connection = self.connection
         self.remote_open = True
+        self.router.unproven.remove(self)
         if self.deadline is not None:
             self.deadline.cancel()
         self.container = text(lib.pn_connection_remote_container(connection)) or ""
@@ -389,6 +390,7 @@ class AmqpConnection(Engine):
             # What follows a quoting mark is what the peer has sent: none of a log's business.
             reason = f"{self.condition[0]}: {self.condition[1]}".partition(" ['")[0]
         self.end_reason = reason
+        self.router.unproven.remove(self)
         if self.deadline is not None:
             self.deadline.cancel()
         for link in self.all_links():

@@ -12,7 +12,7 @@ from skupper_podman.routerd.sockets import Acceptor, peer_text
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
 
-#: Seconds that a peer may take to open its connection, where the entity sets no limit.
+#: Seconds that a peer may take for TLS, SASL and open where the entity sets no limit; skrouterd waits for ever then.
 _HANDSHAKE: Final = 60.0
 
 
@@ -33,6 +33,7 @@ class AmqpListener:
         )
         self._acceptor.on_up = self._up
         self._acceptor.on_error = self._failed
+        self._acceptor.on_starved = router.unproven.shed
         self._acceptor.start()
 
     def delete(self) -> None:
@@ -65,4 +66,5 @@ class AmqpListener:
         router.log.info(
             "SERVER", f"[C{conn.identity}] Accepted connection to {settings.host}:{settings.port} from {conn.peer}"
         )
+        router.unproven.add(conn, lambda: conn.lose("not opened, and its descriptor is needed"))
         conn.open_within(float(self.attributes.get("initialHandshakeTimeoutSeconds") or _HANDSHAKE))
