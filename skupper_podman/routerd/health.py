@@ -149,8 +149,12 @@ class _Client:
 
 
 def memory() -> tuple[int, int]:
-    """Virtual and resident memory of this process in octets."""
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    """Virtual and resident memory of this process in octets; the most it ever had while no file can be opened."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return most, most
     size = resource.getpagesize()
     return int(pages[0]) * size, int(pages[1]) * size
 
