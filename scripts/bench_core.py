@@ -32,14 +32,14 @@ def figures(routers: int = ROUTERS, addresses: int = ADDRESSES) -> dict[str, dic
     first, second = list(net.routers)[:2]
     size = f"{routers} routers"
     found = {f"{size} from nothing": converge(net, lambda: None)}
-    net.run(35.0)
+    net.run(5.0)
     found[f"{size}, one link lost"] = converge(net, lambda: net.cut(first, second))
-    net.run(35.0)
+    net.run(5.0)
     found[f"{size}, the link back"] = converge(net, lambda: net.mend(first, second))
-    net.run(35.0)
+    net.run(5.0)
     start = time.process_time()
-    net.run(10.0)
-    found[f"{size}, a quiet second"] = _cost(net, (time.process_time() - start) / 10)
+    net.run(4.0)
+    found[f"{size}, an idle second"] = _cost(net, (time.process_time() - start) / 4)
     found[f"{addresses} addresses learned"] = learn(addresses)
     return found
 

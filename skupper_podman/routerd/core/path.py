@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LinkStates = Mapping[str, Mapping[str, int]]
-"""Router id to the costs of its neighbours."""
+"""Router id to the costs of its neighbours, each at least 1."""
+_FAR = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,6 @@ class Tree:
 
     previous: Mapping[str, str]
     cost: Mapping[str, int]
-    hops: Mapping[str, int]
     order: tuple[str, ...]
 
 
@@ -54,29 +54,23 @@ def complete(collection: LinkStates) -> dict[str, Mapping[str, int]]:
 def tree(root: str, states: LinkStates) -> Tree:
     """Dijkstra's algorithm from ``root`` over ``complete`` link states."""
     cost = {root: 0}
-    hops = {root: 0}
     previous: dict[str, str] = {}
     order: list[str] = []
-    done: set[str] = set()
     heap = [(0, root)]
+    pop, push, known = heapq.heappop, heapq.heappush, cost.get
     while heap:
-        distance, router = heapq.heappop(heap)
-        if router in done:
-            continue
-        done.add(router)
+        distance, router = pop(heap)
+        if distance > cost[router]:
+            continue  # reached at less cost meanwhile
         order.append(router)
         for peer, link_cost in states[router].items():
-            if peer in done:
-                continue
             alternative = distance + link_cost
-            known = cost.get(peer)
-            if known is None or alternative < known:
+            if alternative < known(peer, _FAR):
                 cost[peer] = alternative
-                hops[peer] = hops[router] + 1
                 previous[peer] = router
-                heapq.heappush(heap, (alternative, peer))
-    del cost[root], hops[root]
-    return Tree(previous, cost, hops, tuple(order[1:]))
+                push(heap, (alternative, peer))
+    del cost[root]
+    return Tree(previous, cost, tuple(order[1:]))
 
 
 def compute(own_id: str, collection: LinkStates) -> Paths:
@@ -84,10 +78,12 @@ def compute(own_id: str, collection: LinkStates) -> Paths:
     states = complete(collection)
     own = tree(own_id, states)
     next_hops: dict[str, str] = {}
+    hops = {own_id: 0}
     for router in own.order:
         before = own.previous[router]
         next_hops[router] = router if before == own_id else next_hops[before]
-    return Paths(next_hops, own.cost, _valid_origins(own_id, own.order, states), max(own.hops.values(), default=0))
+        hops[router] = hops[before] + 1
+    return Paths(next_hops, own.cost, _valid_origins(own_id, own.order, states), max(hops.values()))
 
 
 def _valid_origins(own_id: str, others: tuple[str, ...], states: LinkStates) -> dict[str, frozenset[str]]:

@@ -37,7 +37,10 @@ class NotationError(ValueError):
 
 def read_sections(text: str, *, json_form: bool) -> list[Section]:
     """The file's sections in their order; raises NotationError."""
-    return _read_json(text) if json_form else list(_read_blocks(text))
+    try:
+        return _read_json(text) if json_form else list(_read_blocks(text))
+    except RecursionError:
+        raise NotationError("values are nested too deeply") from None
 
 
 def _read_json(text: str) -> list[Section]:

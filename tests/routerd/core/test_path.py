@@ -54,7 +54,6 @@ def test_trees_match_the_reference(states: dict[str, dict[str, int]]) -> None:
         previous, cost = reference_tree(root, states)
         assert dict(found.previous) == previous
         assert dict(found.cost) == cost
-        assert {name: len(walk(previous, root, name)) - 1 for name in previous} == dict(found.hops)
 
 
 @given(graphs())
