@@ -114,6 +114,16 @@ class Role:
         """The connection is gone."""
 
 
+class _Ended(Role):
+    """The role of connections that are no more; it refers to none of them."""
+
+    def __init__(self) -> None:
+        pass
+
+
+_ENDED: Final = _Ended()
+
+
 class AmqpConnection(Engine):
     """A connection accepted by a listener or made by a connector."""
 
@@ -396,6 +406,10 @@ class AmqpConnection(Engine):
         for link in self.all_links():
             link.gone()
         self.role.lost()
+        # Nothing must refer to this from a circle: the collector would leave it for long.
+        self.role = _ENDED
+        self.deadline = self.on_open = None
+        self._windowed_streams = self._other_streams = None
         self.router.log.info("SERVER", f"[C{self.identity}] Connection to {self.peer} closed: {reason}")
         self.router.connection_lost(self)
         if self.on_end is not None:

@@ -333,6 +333,7 @@ class Engine:
         transport, connection, collector = self.transport, self.connection, self._collector
         self.transport = self.connection = self._collector = NULL
         self.watched_sessions.clear()
+        self._handlers = {}
         lib.pn_transport_unbind(transport)
         lib.pn_connection_release(connection)
         while _pop(collector):

@@ -23,7 +23,7 @@ from skupper_podman.routerd.amqp.wire import (
     text,
 )
 from skupper_podman.routerd.message import RouterAnnotations
-from skupper_podman.routerd.streams import Discard, Outcome, Sink, Source, Start
+from skupper_podman.routerd.streams import RELEASED_SETTLED, Discard, Outcome, Sink, Source, Start
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.amqp.connection import AmqpConnection
@@ -36,6 +36,10 @@ _SCRUB: Final = 10
 MAX_OUTSTANDING: Final = 20_000
 #: Octets in the session of a link that make a message without its own window wait.
 LINK_BACKLOG: Final = 512 * 1024
+
+def _nowhere(_delivery: InDelivery, _start: Start) -> Sink | Outcome:
+    return RELEASED_SETTLED
+
 
 Route = Callable[[InDelivery, Start], "Sink | Outcome"]
 _BLANK: Final = RouterAnnotations()
@@ -125,6 +129,11 @@ class InLink(Link):
         self.unsettled = 0
         self._owed = 0
         self._batch = 1
+
+    def gone(self) -> None:
+        """The link does not exist any more."""
+        super().gone()
+        self.route = _nowhere
 
     def grant(self, capacity: int = DEFAULT_CAPACITY) -> None:
         """Give the peer its window of deliveries."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
+import weakref
 from typing import Any
 
 import pytest
@@ -369,4 +371,30 @@ def test_addresses_as_long_as_a_frame_are_served() -> None:
     assert b"message head exceeds" in answer
     assert not conn.closed
     assert RELEASED_SETTLED.settled
+    over(node)
+
+
+@pytest.mark.parametrize("role", ["normal", "inter-router", "edge"])
+def test_a_closed_connection_is_freed_without_the_collector(role: str) -> None:
+    """The collector looks at old objects very rarely: connections that come and go must not wait for it."""
+    node = Node()
+    more = b"" if role == "normal" else CONTROL if role == "inter-router" else sender(7, "_$qd.mesh_discovery")
+    gc.collect()
+    gc.disable()
+    try:
+        alive = []
+        for _ in range(3):
+            links = sender(4, "q") + receiver(5, "q") + sender(6, None) + receiver(8, None, dynamic=True)
+            peer, conn = client(node, role, more + links)
+            node.feed(peer, transfer(4, 0, compose(None, properties=Properties(to="q"), body="x")))
+            alive += [weakref.ref(conn), *(weakref.ref(link) for link in conn.all_links())]
+            peer.close()
+            node.turn()
+            assert conn.closed
+            del peer, conn
+        node.pass_time(65)
+        left = [reference() for reference in alive if reference() is not None]
+        assert left == []
+    finally:
+        gc.enable()
     over(node)
