@@ -3,8 +3,8 @@
     scripts/fuzz [--cases N] [--seed N] [--target NAME]... [--live PERCENT] [--out DIRECTORY]
 
 What always holds: the same seed gives the same cases in the same order, whatever else runs; a case that breaks a
-promise is written to a file (with --out) that ``--replay FILE`` feeds again; so is each case before it is fed, as
-``last``, for the one that ends the process.
+promise is written to a file (with --out) that ``--replay FILE`` feeds again; so is each case for a running router
+before it is fed, as ``last``, for the one that ends the process.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _run_target(name: str, cases: int, random: Random, report: Report, digest: h
         digest.update(hashlib.sha256(octets).digest())
         if number % _BATCH == 0:
             signal.alarm(_STOP + _BATCH // 10)
-        if out is not None:
+        if out is not None and name in live.TARGETS:
             (out / "last").write_bytes(octets)
         start = time.process_time()
         try:

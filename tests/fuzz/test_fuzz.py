@@ -49,7 +49,9 @@ def test_a_broken_promise_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     report = run.run(2000, 1, ["codec"], 0, tmp_path)
     assert len(report.findings) == run.MOST_FINDINGS
     assert "KeyError" in report.text()
-    assert (tmp_path / "last").read_bytes() == report.findings[-1].octets
+    assert not (tmp_path / "last").exists()
+    run.run(1, 1, ["health"], 100, tmp_path)
+    assert (tmp_path / "last").read_bytes() == run.corpus("health")[0]
 
 
 def test_mutations_of_a_stream_keep_frames_whole_mostly() -> None:
