@@ -244,39 +244,6 @@ class Health:
         node.check()
 
 
-class Http:
-    """An HTTP listener of a service whose server refuses connections."""
-
-    def __init__(self, version: str) -> None:
-        self._node = node = Node()
-        service = {"host": "127.0.0.1", "port": "1", "address": "web", "protocolVersion": version}
-        node.entities.create("httpConnector", validate("httpConnector", {"name": "c", **service}))
-        node.entities.create("httpListener", validate("httpListener", {"name": "l", **service, "port": "0"}))
-        node.turn()
-        self._listener = node.entities.http_listeners[-1]
-        self._cases = 0
-
-    def feed(self, octets: bytes) -> None:
-        node = self._node
-        peer, inside = socket.socketpair()
-        inside.setblocking(False)
-        peer.setblocking(False)
-        self._listener.begin(inside, ("127.0.0.1", 1))
-        third = len(octets) // 3 + 1
-        for at in range(0, len(octets), third):
-            node.feed(peer, octets[at : at + third])
-        peer.close()
-        node.now += 0.2
-        node.turn(4)
-        node.check()
-        self._cases += 1
-        if self._cases % 100 == 0:
-            node.pass_time(90)
-            assert not self._listener.clients
-            assert not node.router.temporaries
-            node.check()
-
-
 # ------------------------------------------------------------------------------------------ seeds
 
 
@@ -333,29 +300,6 @@ def _streams() -> list[bytes]:
     ]  # fmt: skip
 
 
-def _http2_streams() -> list[bytes]:
-    """What HTTP/2 clients send."""
-    from h2.connection import H2Connection
-
-    found = []
-    for method, body in (("GET", b""), ("POST", b"hello" * 100)):
-        client = H2Connection()
-        client.initiate_connection()
-        for stream in (1, 3):
-            headers = [(":method", method), (":path", "/"), (":scheme", "http"), (":authority", "a"),
-                       ("te", "trailers")]
-            client.send_headers(stream, headers, end_stream=not body)
-            if body:
-                client.send_data(stream, body)
-                client.send_headers(stream, [("grpc-status", "0")], end_stream=True)
-        client.ping(b"12345678")
-        client.increment_flow_control_window(1000)
-        client.reset_stream(3)
-        client.close_connection()
-        found.append(client.data_to_send())
-    return [*found, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")]
-
-
 def seeds() -> dict[str, list[bytes]]:
     """What the corpus of every target is made of."""
     hello = bytes.fromhex("160301005f0100005b0303") + bytes(32) + bytes.fromhex(
@@ -369,15 +313,6 @@ def seeds() -> dict[str, list[bytes]]:
         "security": [
             hello, wire.TLS + hello, SASL + wire.sasl_init("EXTERNAL", b""), AMQP + opened(), SASL + wire.sasl_init()
         ],
-        "http1": [
-            b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-            b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
-            b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: t\r\n\r\n"
-            b"4\r\nabcd\r\n0\r\nt: 1\r\n\r\n",
-            b"HEAD / HTTP/1.0\r\n\r\n",
-            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
-        ],
-        "http2": _http2_streams(),
         "health": [
             b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
             b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
@@ -394,6 +329,4 @@ TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "amqp-edge": lambda: Amqp("edge").feed,
     "security": lambda: Security().feed,
     "health": lambda: Health().feed,
-    "http1": lambda: Http("HTTP1").feed,
-    "http2": lambda: Http("HTTP2").feed,
 }

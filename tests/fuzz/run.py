@@ -28,6 +28,8 @@ from .wire import mutated_stream
 
 CORPUS = Path(__file__).parent / "corpus"
 TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {**decoders.TARGETS, **live.TARGETS, **web.TARGETS}
+#: Those on a running router.
+RUNNING = frozenset((*live.TARGETS, *web.TARGETS)) - {"web-bodies"}
 #: Seconds of processor time after which a case counts as a hang.
 SLOW = 2.0
 _STOP = 30
@@ -113,9 +115,8 @@ def run(cases: int, seed: int, targets: list[str], live_percent: int, out: Path 
 
 
 def _shares(cases: int, targets: list[str], live_percent: int) -> dict[str, int]:
-    running = (*live.TARGETS, *(name for name in web.TARGETS if name != "web-bodies"))
-    slow = [name for name in targets if name in running]
-    quick = [name for name in targets if name not in running]
+    slow = [name for name in targets if name in RUNNING]
+    quick = [name for name in targets if name not in RUNNING]
     for_slow = cases if not quick else cases * live_percent // 100 if slow else 0
     shares = dict.fromkeys(targets, 0)
     for names, total in ((slow, for_slow), (quick, cases - for_slow)):
@@ -136,7 +137,7 @@ def _run_target(name: str, cases: int, random: Random, report: Report, digest: h
         digest.update(hashlib.sha256(octets).digest())
         if number % _BATCH == 0:
             signal.alarm(_STOP + _BATCH // 10)
-        if out is not None and name in live.TARGETS:
+        if out is not None and name in RUNNING:
             (out / "last").write_bytes(octets)
         start = time.process_time()
         try:
