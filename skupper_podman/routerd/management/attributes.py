@@ -37,6 +37,7 @@ class Attribute:
     update: bool = False
     hidden: bool = False
     listed: bool = True
+    declared: bool = True
     low: int | None = None
     high: int | None = None
     alias: str = ""
@@ -113,6 +114,13 @@ class EntityType:
         return tuple(attribute.name for attribute in self.attributes.values() if attribute.listed)
 
     @property
+    def declared(self) -> tuple[str, ...]:
+        """The attributes that clients are told of: not all that are reported, and some that are not."""
+        names = [attribute.name for attribute in self.attributes.values() if attribute.declared]
+        common = [name for name, _ in _IMPLICIT]
+        return (*(name for name in names if name not in common), *common)
+
+    @property
     def is_configuration(self) -> bool:
         """Whether entities of this type may stand in a configuration file."""
         return self.base == CONFIGURATION
@@ -160,8 +168,8 @@ def _parse_row(row: str) -> Attribute:
             flags["alias"] = word.removeprefix("alias:")
         elif word.startswith("absent:"):
             flags["absent"] = int(word.removeprefix("absent:"))
-        elif word == "unlisted":
-            flags["listed"] = False
+        elif word in ("unlisted", "undeclared"):
+            flags[word.removeprefix("un")] = False
         else:
             flags[word] = True
     attribute = Attribute(name, kind, **flags)
@@ -182,5 +190,5 @@ def parse_table(table: Table) -> EntityType:
         by_name[name] = Attribute(
             name, "string", required=flags.required, create=flags.create, listed=by_name[name].listed
         )
-    operations = ("READ", *table.operations)
+    operations = (*table.operations, "READ")
     return EntityType(table.name, table.description, table.base, by_name, operations, table.singleton, table.core)

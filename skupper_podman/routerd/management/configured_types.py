@@ -70,14 +70,16 @@ CONFIGURED_TYPES: Final = (
         deliveriesTransit               ulong
         deliveriesIngressRouteContainer ulong
         deliveriesEgressRouteContainer  ulong
-        deliveriesRedirectedToFallback  ulong
-        linksBlocked                    uint
+        deliveriesRedirectedToFallback  ulong    undeclared
+        linksBlocked                    uint     undeclared
         uptimeSeconds                   uint
         memoryUsage                     ulong
         workerThreads                   int      =4  create  1..
         residentMemoryUsage             ulong
         connectionCounters              map
         hostName                        string   unlisted
+        blockedLinkCount                integer  unlisted
+        tcpConnectionCount              integer  unlisted
         helloIntervalSeconds            integer  =1  create  unlisted  1..
         helloMaxAgeSeconds              integer  =3  create  unlisted  1..
         raIntervalSeconds               integer  =30  create  unlisted  1..
@@ -127,7 +129,7 @@ CONFIGURED_TYPES: Final = (
         requireEncryption               boolean  =no  create
         requireSsl                      boolean  =no  create
         maxFrameSize                    integer  =16384  create  0..4294967295
-        maxSessions                     integer  =32768  create  1..32768
+        maxSessions                     integer  =32768  create  1..
         maxSessionFrames                integer  create  0..
         idleTimeoutSeconds              integer  =16  create  0..
         initialHandshakeTimeoutSeconds  integer  =0  create  0..
@@ -159,7 +161,7 @@ CONFIGURED_TYPES: Final = (
         saslMechanisms            string   create
         allowRedirect             boolean  =yes  create
         maxFrameSize              integer  =16384  create  0..4294967295
-        maxSessions               integer  =32768  create  1..32768
+        maxSessions               integer  =32768  create  1..
         maxSessionFrames          integer  create  0..
         idleTimeoutSeconds        integer  =16  create  0..
         stripAnnotations          in|out|both|no  =both  create
@@ -291,13 +293,13 @@ CONFIGURED_TYPES: Final = (
         identity         string
         type             string  required
         address          string  create  required  alias:addr
-        addr             string
+        addr             string  undeclared
         direction        in|out  create  required  alias:dir
-        dir              string
+        dir              string  undeclared
         connection       string  create
         containerId      string  create
         externalAddress  string  create  alias:externalAddr
-        externalAddr     string
+        externalAddr     string  undeclared
         linkRef          string
         operStatus       inactive|attaching|failed|active|quiescing|idle
         lastError        string

@@ -10,11 +10,6 @@ from skupper_podman.routerd.management.attributes import PREFIX
 from skupper_podman.routerd.management.schema import entity_types, find_type
 from skupper_podman.routerd.management.table import CONFIGURATION, OPERATIONAL
 
-MANAGEMENT_TYPES: Final = frozenset(
-    {"management", "org.amqp.management", PREFIX + "management", PREFIX + "org.amqp.management"}
-)
-"""The names, in lower case, of the type of the management node itself."""
-
 COMMON_ATTRIBUTES: Final = ("name", "identity", "type")
 """The attributes of every entity."""
 
@@ -31,7 +26,10 @@ _NODE_OPERATIONS: Final = ("GET-SCHEMA", "GET-JSON-SCHEMA", "GET-LOG")
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One entity type as it is described to clients; names of types are short."""
+    """One entity type as it is described to clients; names of types are short.
+
+    What is described differs a little from what is reported, as in skupper-router: its schema lags behind its core.
+    """
 
     name: str
     bases: tuple[str, ...]
@@ -60,7 +58,12 @@ _BASE_TYPES: Final = (
 def descriptions() -> Mapping[str, Description]:
     """Every type by its short name, the base types first."""
     concrete = (
-        Description(kind.name, (kind.base, "entity"), kind.operations, tuple(kind.attributes))
+        Description(
+            kind.name,
+            (kind.base, "entity"),
+            tuple(name for name in kind.operations if (kind.name, name) != ("connection", "UPDATE")),
+            kind.declared,
+        )
         for kind in entity_types().values()
     )
     return {described.name: described for described in (*_BASE_TYPES, *concrete)}
@@ -72,6 +75,21 @@ def find_description(name: str) -> Description:
         if name.lower() in (described.name.lower(), (PREFIX + described.name).lower()):
             return described
     return descriptions()[find_type(name).name]
+
+
+def is_base(name: str) -> bool:
+    """Whether this is a type that only others extend, or that of the management node."""
+    return any(name.lower() in (kind.name.lower(), (PREFIX + kind.name).lower()) for kind in _BASE_TYPES)
+
+
+def is_management(name: str) -> bool:
+    """Whether this is a name of the management node's own type or of the standard's type that it extends."""
+    return is_base(name) and find_description(name).name.endswith("management")
+
+
+def is_operational(name: str) -> bool:
+    """Whether this is no type at all, or one that the management node's own type extends."""
+    return not name or (is_base(name) and find_description(name).name in ("entity", OPERATIONAL))
 
 
 def list_types(name: str) -> dict[str, list[str]]:

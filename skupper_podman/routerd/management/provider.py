@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Protocol, runtime_checkable
 
 from skupper_podman.routerd.amqptypes import Int
@@ -28,10 +29,11 @@ LogLine = tuple[str, str, str, str | None, int | None, int]
 class ManagementError(Exception):
     """A request that cannot be met; providers raise it too. ``status`` is one of the codes of this module."""
 
-    def __init__(self, status: int, description: str) -> None:
+    def __init__(self, status: int, description: str, body: Mapping[str, Any] | None = MappingProxyType({})) -> None:
         super().__init__(description)
         self.status = status
         self.description = description
+        self.body = body if body is None else dict(body)
 
 
 class Provider(Protocol):

@@ -29,7 +29,7 @@ RUNTIME_TYPES: Final = (
         type                 string   required
         ssl                  boolean
         opened               boolean
-        active               boolean
+        active               boolean  undeclared
         adminStatus          enabled|deleted  =enabled  update
         operStatus           up|closing
         uptimeSeconds        uint
@@ -93,7 +93,7 @@ RUNTIME_TYPES: Final = (
         undeliveredCount        ulong
         unsettledCount          ulong
         deliveryCount           ulong
-        connectionId            string
+        connectionId            string  undeclared
         adminStatus             enabled|disabled  =enabled  update
         operStatus              up|down|quiescing|idle
         presettledCount         ulong
@@ -138,7 +138,8 @@ RUNTIME_TYPES: Final = (
         transitOutstanding               list
         trackedDeliveries                integer
         priority                         int
-        deliveriesRedirectedToFallback   ulong
+        deliveriesRedirectedToFallback   ulong  undeclared
+        containerCount                   integer  unlisted
         watch                            boolean
         """,
         core=True,

@@ -153,7 +153,7 @@ def dump() -> dict[str, Any]:
                 "attributes": {
                     attribute.name: _dump_attribute(attribute)
                     for attribute in definition.attributes.values()
-                    if attribute.name != "type"
+                    if attribute.name != "type" and attribute.declared
                 },
                 "operations": list(definition.operations),
                 "description": definition.description,
@@ -227,6 +227,8 @@ def _identify(definition: EntityType, valid: dict[str, Any]) -> None:
         )
     elif short in ("log", "vhost"):
         identifier = valid["module" if short == "log" else "hostname"]
+    elif short == "policy":
+        identifier = "None"  # there is one, and it is named after no module
     valid["identity"] = f"{short}/{identifier}" if identifier is not None else short
     valid.setdefault("name", valid["identity"])
 
@@ -295,7 +297,7 @@ def check_unique(entities: Iterable[Mapping[str, Any]], new: Mapping[str, Any]) 
         for name in ("name", "identity", "prefix", "pattern"):
             if new.get(name) is None or present.get(name) != new[name]:
                 continue
-            if name in ("name", "identity"):
-                raise SchemaError(kind.name, name, f"must not be '{new[name]}', the {name} of another {kind.name}")
-            if kind.name == "router.config.address":
-                raise SchemaError(kind.name, name, f"'{new[name]}': Already exists")
+            if kind.core:
+                taken = "Name conflicts with an existing entity" if name == "name" else "Already exists"
+                raise SchemaError(kind.name, name, taken)
+            raise SchemaError(kind.name, name, f"must not be '{new[name]}', the {name} of another {kind.name}")

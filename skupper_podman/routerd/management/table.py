@@ -3,7 +3,8 @@
 A table has one row an attribute: its name, its kind and, in any order, ``=default``, ``create`` (may be given to
 CREATE and in a configuration file), ``update``, ``required``, ``hidden`` (never shown in errors), ``low..high``
 (allowed range), ``alias:name`` (deprecated spelling), ``absent:n`` (the number reported where there is no value),
-``unlisted`` (known, but only reported when asked for by name). The kind is a type name or the tags of an
+``unlisted`` (known, but only reported when asked for by name),
+``undeclared`` (reported, but left out of GET-ATTRIBUTES and of the schema). The kind is a type name or the tags of an
 enumeration joined by ``|``. Rows stand in the order in which a QUERY for all attributes reports them. `attributes`
 reads these tables; nothing else does.
 """

@@ -48,21 +48,23 @@ def test_types_by_short_and_full_names_in_any_case(agent: Agent, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("offset", "count", "expected"), [(0, 1, ["1"]), (1, 5, ["2"]), (2, 5, []), (None, None, ["1", "2"]), (0, 0, [])]
+    ("offset", "count", "expected"), [(0, 1, ["1"]), (1, 5, ["2"]), (2, 5, []), (None, None, ["1", "2"]), (0, 0, ["1", "2"])]
 )
 def test_paging(agent: Agent, offset: int | None, count: int | None, expected: list[str]) -> None:
     properties = {name: value for name, value in (("offset", offset), ("count", count)) if value is not None}
     assert [row["identity"] for row in query(agent, "connection", "identity", **properties)] == expected
 
 
-def test_paging_refuses_negative_numbers(agent: Agent) -> None:
-    assert ask(agent, "QUERY", entityType="connection", offset=-1).status == 400
-    assert ask(agent, "QUERY", entityType="connection", count="x").status == 400
+def test_paging_with_numbers_that_are_none(agent: Agent) -> None:
+    assert query(agent, "connection", "identity", offset=-1) == []
+    assert len(query(agent, "connection", "identity", offset="x", count="x")) == 2
+    assert len(query(agent, "connection", "identity", count=-5)) == 2
 
 
 def test_unknown_columns(agent: Agent) -> None:
-    dropped = ask(agent, "QUERY", {"attributeNames": ["bogus", "host"]}, entityType="connection")
-    assert dropped.body["attributeNames"] == ["host"]
+    replaced = ask(agent, "QUERY", {"attributeNames": ["bogus", "host"]}, entityType="connection")
+    assert replaced.body["attributeNames"] == ["name", "host"]
+    assert replaced.body["results"][0] == ["connection/127.0.0.1:50001", "127.0.0.1:50001"]
     refused = ask(agent, "QUERY", {"attributeNames": ["bogus"]}, entityType="listener")
     assert (refused.status, refused.description) == (
         404,
@@ -73,8 +75,11 @@ def test_unknown_columns(agent: Agent) -> None:
 
 def test_query_without_type_leaves_the_core_types_out(agent: Agent) -> None:
     types = {row["type"].removeprefix(PREFIX) for row in query(agent, "", "type", "name")}
-    assert types == {"router.node", "log", "policy", "allocator"}
-    assert {row["type"] for row in query(agent, "configurationEntity", "type")} == {PREFIX + "log", PREFIX + "policy"}
+    configured = {"log", "policy", "router", "router.config.address"}
+    assert types == {"management", "router.node", "allocator", *configured}
+    assert {row["type"].removeprefix(PREFIX) for row in query(agent, "configurationEntity", "type")} == configured
+    assert query(agent, "management", "identity", "name") == [{"identity": "self", "name": "self"}]
+    assert {row["type"] for row in query(agent, "entity", "type")} == {PREFIX + name for name in types}
 
 
 def test_numbers_have_the_types_of_the_wire(agent: Agent) -> None:
@@ -87,7 +92,7 @@ def test_read(agent: Agent) -> None:
     assert (by_name.status, by_name.body["enable"]) == (200, "info+")
     assert ask(agent, "read", type="log", identity="log/ROUTER").body == by_name.body
     assert ask(agent, "READ", name="log/ROUTER").body == by_name.body
-    assert "meshId" not in ask(agent, "READ", type="connection", identity="1").body
+    assert ask(agent, "READ", type="connection", identity="1").body["meshId"] is None  # the core reports nulls
     assert ask(agent, "READ").body["identity"] == "self"
 
 
@@ -103,18 +108,29 @@ def test_read(agent: Agent) -> None:
         ({"operation": "READ", "type": "router", "name": "A"}, 403, "Forbidden"),
         ({"operation": "DELETE", "type": "router", "name": "A"}, 403, "Forbidden"),
         ({"operation": "CREATE", "type": "router", "name": "A"}, 403, "Forbidden"),
-        ({"operation": "DELETE", "name": "A"}, 403, "Forbidden"),
+        ({"operation": "DELETE", "name": "A"}, 501, "Operation 'DELETE' not implemented"),
         ({"operation": "FROB"}, 501, "Operation 'FROB' not implemented for 'io.skupper.router.management'"),
-        ({"operation": "FROB", "type": "listener"}, 501, "Operation 'FROB' not implemented for"),
+        ({"operation": "FROB", "type": "listener"}, 400, "io.skupper.router.listener: No name or identity provided"),
+        ({"operation": "FROB", "type": "log", "name": "log/ROUTER"}, 501, "Operation 'FROB' not implemented for"),
+        ({"operation": "READ", "type": "connection"}, 400, "Name not supported. Identity required"),
+        ({"operation": "READ", "type": "connection", "name": "x"}, 400, "Name not supported. Identity required"),
+        ({"operation": "READ", "type": "connection", "identity": "77"}, 404, "Not Found"),
+        ({"operation": "READ", "type": "router.address"}, 404, "Not Found"),
+        ({"operation": "READ", "type": "router.config.address"}, 400, "No name or identity provided"),
+        ({"operation": "DELETE", "type": "connection", "identity": "1"}, 403, "Forbidden"),
+        ({"operation": "DELETE", "type": "router.address", "name": "Mecho:9090"}, 501, "Operation 'DELETE'"),
+        ({"operation": "READ", "type": "listener", "name": "log/ROUTER"}, 400, "does not extend requested type"),
+        ({"operation": "READ", "type": "configurationEntity", "name": "log/ROUTER"}, 404, "log' is not"),
+        ({"operation": "DELETE"}, 501, "Operation 'DELETE' not implemented for 'io.skupper.router.management'"),
         ({"operation": "UPDATE", "type": "router.node", "name": "router.node/A"}, 501, "Operation 'UPDATE'"),
-        ({"operation": "DELETE", "type": "router.link", "identity": "1"}, 501, "Operation 'DELETE'"),
-        ({"operation": "UPDATE", "type": "connection", "identity": "77"}, 400, "No entity with identity=77"),
-        ({"operation": "UPDATE", "type": "router.link", "identity": "77"}, 404, "No entity with identity=77"),
+        ({"operation": "DELETE", "type": "router.link", "identity": "1"}, 403, "Forbidden"),
+        ({"operation": "UPDATE", "type": "connection", "identity": "77"}, 400, "Bad Request"),
+        ({"operation": "UPDATE", "type": "router.link", "identity": "77"}, 404, "Not Found"),
         ({"operation": "UPDATE", "type": "connection", "identity": "1"}, 400, "Bad Request"),
         ({"operation": "CREATE", "type": "connection", "name": "x"}, 501, "Operation 'CREATE'"),
         ({"operation": "CREATE", "name": "x"}, 400, "No 'type' attribute"),
-        ({"operation": "READ", "type": "log", "identity": "log/ROUTER", "name": "other"}, 400, "Conflicting"),
-        ({"operation": "QUERY", "type": "listener"}, 501, "Operation 'QUERY' not implemented"),
+        ({"operation": "READ", "type": "log", "identity": "log/ROUTER", "name": "log/DEFAULT"}, 400, "Conflicting"),
+        ({"operation": "QUERY", "type": "listener"}, 400, "No name or identity provided"),
         ({"operation": "GET-TYPES", "name": "other"}, 404, "No entity with name=other"),
     ],
 )
@@ -122,7 +138,8 @@ def test_refusals(agent: Agent, properties: dict[str, Any], status: int, descrip
     response = agent.handle(properties, {})
     assert response.status == status
     assert description in response.description
-    assert response.body == (None if status == 403 else {})
+    bare = status == 403 and properties["operation"] in ("READ", "CREATE")
+    assert response.body == (None if bare else {})
 
 
 def test_create_read_delete(agent: Agent) -> None:
@@ -143,9 +160,11 @@ def test_create_read_delete(agent: Agent) -> None:
 
 def test_same_name_in_two_types(agent: Agent) -> None:
     assert ask(agent, "CREATE", LISTENER, type="tcpListener", name="one").status == 201
-    assert ask(agent, "CREATE", LISTENER, type="tcpConnector", name="one").status == 201
+    taken = ask(agent, "CREATE", LISTENER, type="tcpConnector", name="one")
+    assert (taken.status, taken.description.partition(": ")[0]) == (400, "tcpConnector")
+    assert ask(agent, "CREATE", {"prefix": "p"}, type="address", name="one").status == 201
     assert ask(agent, "READ", name="one").status == 500
-    assert ask(agent, "READ", type="tcpConnector", name="one").status == 200
+    assert ask(agent, "READ", type="tcpListener", name="one").status == 200
 
 
 @pytest.mark.parametrize(
