@@ -11,10 +11,13 @@ _OUTCOMES: Final = {ACCEPTED: "accepted", REJECTED: "rejected", RELEASED: "relea
 
 
 class Totals:
-    """Deliveries of one router since its start."""
+    """Deliveries, and AMQP connections that came in, of one router since its start."""
 
     __slots__ = (
         "accepted",
+        "accepted_connections",
+        "delayed_1sec",
+        "delayed_10sec",
         "dropped",
         "egress",
         "ingress",
@@ -28,6 +31,8 @@ class Totals:
     def __init__(self) -> None:
         self.ingress = self.egress = self.transit = 0
         self.presettled = self.dropped = 0
+        self.accepted_connections = 0
+        self.delayed_1sec = self.delayed_10sec = 0
         self.accepted = self.rejected = self.released = self.modified = 0
 
     def count_outcome(self, state: int) -> None:
@@ -36,8 +41,8 @@ class Totals:
         if name is not None:
             setattr(self, name, getattr(self, name) + 1)
 
-    def count_decision(self, decision: Decision, origin: Origin) -> None:
-        """Count a delivery by where it came from and where it goes."""
+    def count_decision(self, decision: Decision, origin: Origin, *, own: bool = False) -> None:
+        """Count a delivery by where it came from and where it goes; `own` ones are the router's own messages."""
         address = decision.address
         onward = bool(decision.remotes) or decision.uplink
         if origin.from_router and onward:
@@ -45,13 +50,18 @@ class Totals:
             if address is not None:
                 address.transit += 1
             return
-        if not origin.from_router:
+        if own:
+            if address is not None:
+                address.from_container += 1
+        elif not origin.from_router:
             self.ingress += 1
             if address is not None:
                 address.ingress += 1
         if decision.locals:
-            self.egress += 1
-            if address is not None:
-                address.egress += 1
-                if any(consumer.in_process for consumer in decision.locals):
-                    address.to_container += 1
+            inside = any(consumer.in_process for consumer in decision.locals)
+            if not inside or len(decision.locals) > 1:
+                self.egress += 1
+                if address is not None:
+                    address.egress += 1
+            if inside and address is not None:
+                address.to_container += 1

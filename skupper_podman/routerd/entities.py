@@ -99,10 +99,12 @@ class Entities:
 
     def create_tcp_listener(self, attributes: Attributes) -> None:
         """Serve clients of an address while it is reachable."""
+        self._check_files(attributes)
         self.tcp_listeners.append(TcpListener(self.router, attributes))
 
     def create_tcp_connector(self, attributes: Attributes) -> None:
         """Serve an address with a TCP server."""
+        self._check_files(attributes)
         self.tcp_connectors.append(TcpConnector(self.router, attributes))
 
     def create_http_listener(self, attributes: Attributes) -> None:
@@ -124,7 +126,6 @@ class Entities:
         self.router.add_rule(rule)
         self._rule_number += 1
         attributes["identity"] = str(self._rule_number)
-        attributes.setdefault("name", attributes["identity"])
         self.rules.append((attributes, rule))
 
     def set_log(self, attributes: Attributes) -> None:
@@ -166,11 +167,18 @@ class Entities:
                 bridge.delete(drop=True)
 
     def _check_profile(self, attributes: Attributes) -> None:
+        """A profile that is missing is reported, not refused: it may come, and until then nobody connects."""
         if attributes.get("role") == "inter-edge":
             raise ValueError("role inter-edge is not supported: connect edge routers to an interior router")
         name = attributes.get("sslProfile")
+        if name and name not in self.router.profiles:
+            self.router.log.error("CONN_MGR", f"{attributes['name']}: there is no sslProfile '{name}' yet")
+
+    def _check_files(self, attributes: Attributes) -> None:
+        """The files of a TCP service's profile must be usable when the service is created."""
+        name = attributes.get("sslProfile")
         if name:
-            self.router.profile(str(name))
+            self.router.profile(str(name)).stamps()
 
 
 def _with_identity(made: Iterable[Any], identity: object) -> list[Any]:

@@ -8,14 +8,17 @@ answers is asked nothing more: at most one of them is kept.
 from __future__ import annotations
 
 import contextlib
-import resource
 import socket
-from pathlib import Path
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
+from skupper_podman.routerd.adaptors.tls_socket import ServerTls, TlsSocket
+from skupper_podman.routerd.amqp.connection import PRODUCT
+from skupper_podman.routerd.amqp.security import TlsError
 from skupper_podman.routerd.loop import EPOLLIN, EPOLLOUT, Descriptor
+from skupper_podman.routerd.pools import memory, pools
 from skupper_podman.routerd.sockets import Acceptor
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ class HttpListener:
             "HTTP", f"No HTTP support on {where[0]}:{where[1]}: {words}"
         )
         self._acceptor.on_starved = router.unproven.shed
+        name = attributes.get("sslProfile")
+        self._tls_profile = str(name) if name else None
+        self._tls: ServerTls | None = None
         self._acceptor.start()
 
     def delete(self) -> None:
@@ -54,13 +60,30 @@ class HttpListener:
         return self._acceptor.ports
 
     def _accepted(self, sock: socket.socket, _address: tuple[object, ...]) -> None:
+        if self._tls_profile is None:
+            self._serve(sock)
+            return
+        try:
+            if self._tls is None:
+                demand = bool(self.attributes.get("authenticatePeer"))
+                self._tls = ServerTls(self.router.profile(self._tls_profile), demand=demand, alpn=("http/1.1",))
+            self._tls.accept(self.router.loop, sock, self._secured)
+        except TlsError as error:
+            sock.close()
+            self.router.log.error("HTTP", f"Listener {self.name}: {error}")
+
+    def _secured(self, sock: TlsSocket | None) -> None:
+        if sock is not None:
+            self._serve(sock)
+
+    def _serve(self, sock: socket.socket | TlsSocket) -> None:
         client = _Client(self, sock)
         self._clients.add(client)
         self.router.unproven.add(client, client.close)
 
     def page(self, method: str, target: str) -> tuple[int, str, str]:
         """Status, content type and body for a request."""
-        path = target.partition("?")[0]
+        path = target.partition("?")[0].rstrip("/")
         served = {}
         if self.attributes.get("healthz") is not False:
             served["/healthz"] = lambda: "OK\n"
@@ -79,7 +102,7 @@ class HttpListener:
 
 
 class _Client:
-    def __init__(self, listener: HttpListener, sock: socket.socket) -> None:
+    def __init__(self, listener: HttpListener, sock: socket.socket | TlsSocket) -> None:
         self._listener = listener
         self._sock = sock
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=16384)
@@ -102,12 +125,16 @@ class _Client:
             if self._out:
                 self._flush()
             else:
-                self._http.receive_data(self._sock.recv(65536))
+                self._http.receive_data(self._read())
             self._serve()
         except (BlockingIOError, InterruptedError):
             return
         except (OSError, h11.ProtocolError):
             self.close()
+
+    def _read(self) -> bytes:
+        buffer = bytearray(65536)
+        return bytes(buffer[: self._sock.recv_into(memoryview(buffer))])
 
     def _serve(self) -> None:
         """Answer what has come, but no further request while an answer still waits for the socket."""
@@ -137,8 +164,9 @@ class _Client:
         method = request.method.decode("ascii", "replace")
         status, kind, text = self._listener.page(method, request.target.decode("ascii", "replace"))
         body = text.encode()
-        headers = [("content-type", kind), ("content-length", str(len(body)))]
-        self._out += self._http.send(h11.Response(status_code=status, headers=headers)) or b""
+        headers = [("server", PRODUCT), ("content-type", kind), ("content-length", str(len(body)))]
+        reason = HTTPStatus(status).phrase.encode()
+        self._out += self._http.send(h11.Response(status_code=status, headers=headers, reason=reason)) or b""
         if method != "HEAD":
             self._out += self._http.send(h11.Data(data=body)) or b""
         self._out += self._http.send(h11.EndOfMessage()) or b""
@@ -148,50 +176,42 @@ class _Client:
             del self._out[: self._sock.send(self._out)]
 
 
-def memory() -> tuple[int, int]:
-    """Virtual and resident memory of this process in octets; the most it ever had while no file can be opened."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
-    except OSError:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return most, most
-    size = resource.getpagesize()
-    return int(pages[0]) * size, int(pages[1]) * size
+def service_connections(router: Router) -> dict[str, int]:
+    """Connections of clients and servers by protocol; those between routers do not count."""
+    amqp = sum(conn.role_name == "normal" for conn in router.connections.values())
+    http = router.http.connections
+    return {"tcp": router.tcp_connections(), "amqp": amqp, "http1": http["http1"], "http2": http["http2"]}
 
 
 def metrics(router: Router) -> str:
     """The text of `/metrics`."""
-    totals = router.counters
+    totals, samples = router.counters, router.samples
     virtual, resident = memory()
-    nodes = len(router.routing.nodes()) + 1 if router.routing is not None else 1
-    gauges = {
-        "qdr_connections_total": len(router.connections),
-        "qdr_links_total": sum(len(conn.links) for conn in router.connections.values()),
-        "qdr_addresses_total": len(router.table),
-        "qdr_routers_total": nodes,
-        "qdr_deliveries_stuck_total": 0,
-        "qdr_links_blocked_total": 0,
-        "qdr_alloc_pool_bytes": 0,
-        "qdr_router_vmsize_bytes": virtual,
-        "qdr_router_rss_bytes": resident,
-        "qdr_tcp_service_connections": router.tcp_connections(),
-        "qdr_amqp_service_connections": len(router.connections),
-        "qdr_http1_service_connections": router.http.connections["http1"],
-        "qdr_http2_service_connections": router.http.connections["http2"],
-    }
-    counted = {
-        "qdr_presettled_deliveries_total": totals.presettled,
-        "qdr_dropped_presettled_deliveries_total": totals.dropped,
-        "qdr_accepted_deliveries_total": totals.accepted,
-        "qdr_released_deliveries_total": totals.released,
-        "qdr_rejected_deliveries_total": totals.rejected,
-        "qdr_modified_deliveries_total": totals.modified,
-        "qdr_deliveries_ingress_total": totals.ingress,
-        "qdr_deliveries_egress_total": totals.egress,
-        "qdr_deliveries_transit_total": totals.transit,
-        "qdr_deliveries_delayed_1sec_total": 0,
-        "qdr_deliveries_delayed_10sec_total": 0,
-    }
-    lines = [f"# TYPE {name} gauge\n{name} {value}\n" for name, value in gauges.items()]
-    lines += [f"# TYPE {name} counter\n{name} {value}\n" for name, value in counted.items()]
-    return "".join(lines)
+    pooled = pools(router)
+    found: list[tuple[str, str, int]] = [
+        ("qdr_connections_total", "gauge", router.connection_count()),
+        ("qdr_links_total", "gauge", sum(len(conn.links) for conn in router.connections.values())),
+        ("qdr_addresses_total", "gauge", len(router.table)),
+        ("qdr_routers_total", "gauge", len(router.routing.nodes()) if router.routing is not None else 0),
+        ("qdr_presettled_deliveries_total", "counter", totals.presettled),
+        ("qdr_dropped_presettled_deliveries_total", "counter", totals.dropped),
+        ("qdr_accepted_deliveries_total", "counter", totals.accepted),
+        ("qdr_released_deliveries_total", "counter", totals.released),
+        ("qdr_rejected_deliveries_total", "counter", totals.rejected),
+        ("qdr_modified_deliveries_total", "counter", totals.modified),
+        ("qdr_deliveries_ingress_total", "counter", totals.ingress),
+        ("qdr_deliveries_egress_total", "counter", totals.egress),
+        ("qdr_deliveries_transit_total", "counter", totals.transit),
+        ("qdr_deliveries_delayed_1sec_total", "counter", totals.delayed_1sec),
+        ("qdr_deliveries_delayed_10sec_total", "counter", totals.delayed_10sec),
+        ("qdr_deliveries_stuck_total", "gauge", samples.stuck),
+        ("qdr_links_blocked_total", "gauge", samples.blocked),
+        ("qdr_alloc_pool_bytes", "gauge", sum(pool.size * pool.live for pool in pooled)),
+        ("qdr_router_vmsize_bytes", "gauge", virtual),
+        ("qdr_router_rss_bytes", "gauge", resident),
+    ]
+    found += [(f"qdr_{kind}_service_connections", "gauge", n) for kind, n in service_connections(router).items()]
+    for pool in pooled:
+        numbers = (("allocated", pool.live), ("in_use", pool.live), ("cached", 0), ("bytes", pool.size * pool.live))
+        found += [(f"{pool.name}:{what}", "gauge", number) for what, number in numbers]
+    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in found)

@@ -103,6 +103,11 @@ class Loop:
         """Run `callback` when this turn's events are done. The caller avoids giving it twice."""
         self._turn_end.append(callback)
 
+    @property
+    def timers(self) -> int:
+        """Calls that are due later."""
+        return len(self._timers)
+
     def call_later(self, delay: float, callback: Thunk) -> Timer:
         """Run `callback` after `delay` seconds; the answer can be cancelled."""
         timer = Timer(self._clock() + delay, callback)

@@ -66,7 +66,8 @@ def run(path: Path, log: Log) -> int:
     for kind, attributes in configured:
         if kind not in ("log", "router"):
             entities.create(kind, attributes)
-    log.info("ROUTER", f"Router started in {router.mode.capitalize()} mode, area=0 id={router.id}, version {VERSION}")
+    log.info("ROUTER", f"Router started in {router.mode.capitalize()} mode, area=0 id={router.id}")
+    log.info("ROUTER", f"Version: {VERSION}")
 
     def stop() -> None:
         log.info("ROUTER", "Shut down")

@@ -6,6 +6,7 @@ that the engine knows; a change that others wait for is told within a moment, no
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.routerd.amqp.connection import AmqpConnection
@@ -139,6 +140,7 @@ class Neighbours:
             case actions.RouterLost(router_id):
                 self._router.table.router_lost(router_id)
             case actions.PathsChanged():
+                self._router.topology_changed = time.time()
                 self.tick_soon()
                 self._router.records.neighbours_changed(routing, self._router.connections)
             case actions.Log(module, level, text):

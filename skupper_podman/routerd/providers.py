@@ -13,12 +13,15 @@ from skupper_podman.routerd.adaptors.http_listener import HttpListener
 from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
 from skupper_podman.routerd.amqp.links import InLink, Link, OutLink
 from skupper_podman.routerd.amqp.wire import lib
+from skupper_podman.routerd.amqptypes import ULong
 from skupper_podman.routerd.core.table import Address
 from skupper_podman.routerd.entities import Entities
-from skupper_podman.routerd.health import memory
-from skupper_podman.routerd.log import LEVELS, MODULES
+from skupper_podman.routerd.health import service_connections
+from skupper_podman.routerd.log_entities import LogProvider, LogStatsProvider
 from skupper_podman.routerd.management.agent import Agent
 from skupper_podman.routerd.management.provider import BAD_REQUEST, ManagementError
+from skupper_podman.routerd.pools import AllocatorProvider, memory
+from skupper_podman.routerd.samples import Sample
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
@@ -43,7 +46,6 @@ class RouterProvider(_Plain):
         totals = router.counters
         virtual, resident = memory()
         conns = list(router.connections.values())
-        http = router.http.connections
         yield {
             **router.attributes,
             "name": router.id,
@@ -56,7 +58,11 @@ class RouterProvider(_Plain):
             "linkCount": sum(len(conn.links) for conn in conns),
             "nodeCount": len(router.routing.nodes()) if router.routing is not None else 0,
             "autoLinkCount": 0,
-            "connectionCount": len(conns) + router.tcp_connections() + http.total(),
+            "connectionCount": router.connection_count(),
+            "deliveriesDelayed1Sec": totals.delayed_1sec,
+            "deliveriesDelayed10Sec": totals.delayed_10sec,
+            "deliveriesStuck": router.samples.stuck,
+            "linksBlocked": router.samples.blocked,
             "presettledDeliveries": totals.presettled,
             "droppedPresettledDeliveries": totals.dropped,
             "acceptedDeliveries": totals.accepted,
@@ -68,9 +74,8 @@ class RouterProvider(_Plain):
             "deliveriesTransit": totals.transit,
             **dict.fromkeys(
                 (
-                    "deliveriesDelayed1Sec", "deliveriesDelayed10Sec", "deliveriesStuck",
                     "deliveriesIngressRouteContainer", "deliveriesEgressRouteContainer",
-                    "deliveriesRedirectedToFallback", "linksBlocked",
+                    "deliveriesRedirectedToFallback",
                 ),
                 0,
             ),
@@ -78,9 +83,7 @@ class RouterProvider(_Plain):
             "memoryUsage": virtual,
             "residentMemoryUsage": resident,
             "workerThreads": 1,
-            "connectionCounters": {
-                "tcp": router.tcp_connections(), "amqp": len(conns), "http1": http["http1"], "http2": http["http2"],
-            },
+            "connectionCounters": {kind: ULong(count) for kind, count in service_connections(router).items()},
         }  # fmt: skip
 
 
@@ -95,12 +98,16 @@ class ConnectionProvider(_Plain):
             direction = "out" if connector else "in"
             yield {
                 "name": f"connection/{flow.peer}",
-                "identity": f"{flow.record}",
+                "identity": str(flow.identity),
                 "host": flow.peer,
                 "role": "normal",
                 "protocol": "tcp_lite" if flow.lite else "tcp",
                 "dir": direction,
                 "container": "TcpAdaptor",
+                "sasl": "",
+                "user": "",
+                "sslSsf": 0,
+                "properties": {"qd.adaptor": "tcp_lite" if flow.lite else "tcp"},
                 "isAuthenticated": False,
                 "isEncrypted": flow.owner.tls is not None,
                 "ssl": flow.owner.tls is not None,
@@ -188,7 +195,7 @@ class LinkProvider(_Plain):
         """All links of all connections."""
         for conn in self.router.connections.values():
             for link in conn.all_links():
-                yield _link(conn, link)
+                yield _link(conn, link, self.router.samples.of(link))
 
     def update(self, entity: Mapping[str, Any], attributes: Entity) -> Entity:
         """Detach the link when its `adminStatus` becomes `disabled`."""
@@ -200,7 +207,8 @@ class LinkProvider(_Plain):
         return dict(attributes)
 
 
-def _link(conn: AmqpConnection, link: Link) -> Entity:
+def _link(conn: AmqpConnection, link: Link, sample: Sample) -> Entity:
+    now = conn.loop.now
     counters = link.counters
     outgoing = isinstance(link, OutLink)
     unsettled = link.outstanding if isinstance(link, OutLink) else 0
@@ -225,14 +233,14 @@ def _link(conn: AmqpConnection, link: Link) -> Entity:
         "rejectedCount": counters.rejected,
         "releasedCount": counters.released,
         "modifiedCount": counters.modified,
-        "deliveriesDelayed1Sec": 0,
-        "deliveriesDelayed10Sec": 0,
-        "deliveriesStuck": 0,
+        "deliveriesDelayed1Sec": counters.delayed_1sec,
+        "deliveriesDelayed10Sec": counters.delayed_10sec,
+        "deliveriesStuck": sample.stuck,
         "openMovedStreams": 0,
         "priority": 0 if link.priority is None else link.priority,
-        "settleRate": 0,
+        "settleRate": sample.rate,
         "creditAvailable": max(0, lib.pn_link_credit(link.pointer)) if link.pointer is not None else 0,
-        "zeroCreditSeconds": 0,
+        "zeroCreditSeconds": int(now - sample.dry_since) if sample.dry_since is not None else 0,
     }
 
 
@@ -247,11 +255,12 @@ class AddressProvider(_Plain):
 
 def _address(address: Address) -> Entity:
     in_process = address.in_process
+    distribution = _TREATMENTS[address.treatment]
     return {
         "name": address.key,
         "identity": address.key,
         "key": address.key,
-        "distribution": _TREATMENTS[address.treatment],
+        "distribution": distribution,
         "inProcess": in_process,
         "subscriberCount": len(address.consumers) - in_process,
         "remoteCount": len(address.remotes),
@@ -263,7 +272,7 @@ def _address(address: Address) -> Entity:
         "deliveriesFromContainer": address.from_container,
         "deliveriesEgressRouteContainer": 0,
         "deliveriesIngressRouteContainer": 0,
-        "transitOutstanding": sorted(address.outstanding.values()),
+        "transitOutstanding": sorted(address.outstanding.values()) if distribution == "balanced" else None,
         "trackedDeliveries": address.tracked,
         "priority": -1 if address.priority is None else address.priority,
         "deliveriesRedirectedToFallback": 0,
@@ -280,7 +289,9 @@ class NodeProvider(_Plain):
         if routing is None:
             return
         own = self.router.id
-        yield _node(own, routing.instance, sorted(routing.own_links), "(self)", [], 0, None)
+        changed = int(self.router.topology_changed)
+        own_node = _node(own, routing.instance, sorted(routing.own_links), "(self)", [], 0, None)
+        yield {**own_node, "lastTopoChange": changed}
         for index, node in enumerate(routing.nodes(), 1):
             hop = routing.next_hop_id(node.id)
             peers = sorted(node.peers)
@@ -326,7 +337,12 @@ class ConfiguredProvider(_Plain):
             return [listener.attributes for listener in made.listeners]
         if self.kind == "connector":
             return [
-                {**connector.attributes, "connectionStatus": connector.status, "connectionMsg": connector.message}
+                {
+                    **connector.attributes,
+                    "failoverUrls": connector.urls,
+                    "connectionStatus": connector.status,
+                    "connectionMsg": connector.message,
+                }
                 for connector in made.connectors
             ]
         if self.kind == "tcpListener":
@@ -370,8 +386,8 @@ class TcpConnectionProvider(_Plain):
         for bridge in bridges:
             for flow in list(bridge.flows):
                 yield {
-                    "name": f"tcpConnection/{flow.peer}",
-                    "identity": flow.record,
+                    "name": flow.peer,
+                    "identity": str(flow.identity),
                     "address": bridge.address,
                     "host": flow.peer,
                     "direction": flow.direction,
@@ -391,37 +407,14 @@ class HttpRequestProvider(_Plain):
         return (info.describe() for info in self.router.http.infos())
 
 
-class LogProvider(_Plain):
-    """Settings of the log modules."""
+class PolicyProvider(ConfiguredProvider):
+    """The policy, with how many connections have come and are here."""
 
-    def entities(self) -> Iterator[Entity]:
-        """One a module."""
-        for module in MODULES:
-            yield {**self.router.log.settings(module), "name": f"log/{module}", "identity": f"log/{module}"}
-
-    def update(self, entity: Mapping[str, Any], attributes: Entity) -> Entity:
-        """Change one module's settings."""
-        module = str(entity["module"])
-        try:
-            self.router.log.configure(module, attributes)
-        except (ValueError, OSError) as error:
-            raise ManagementError(BAD_REQUEST, str(error)) from None
-        return self.router.log.settings(module)
-
-
-class LogStatsProvider(_Plain):
-    """Lines written by level."""
-
-    def entities(self) -> Iterator[Entity]:
-        """One a module."""
-        counts = self.router.log.counts
-        for module in MODULES:
-            yield {
-                **{f"{level}Count": counts[module, level] for level in LEVELS},
-                "noticeCount": 0,
-                "name": f"logStats/{module}",
-                "identity": f"logStats/{module}",
-            }
+    def entities(self) -> Iterable[Entity]:
+        """One."""
+        current = sum(conn.incoming for conn in self.router.connections.values())
+        counts = {"connectionsProcessed": self.router.counters.accepted_connections, "connectionsCurrent": current}
+        return [{**entity, **counts} for entity in super().entities()]
 
 
 def provide_all(agent: Agent, router: Router, entities: Entities) -> None:
@@ -434,13 +427,15 @@ def provide_all(agent: Agent, router: Router, entities: Entities) -> None:
         "router.node": NodeProvider,
         "tcpConnection": TcpConnectionProvider,
         "httpRequestInfo": HttpRequestProvider,
-        "log": LogProvider,
-        "logStats": LogStatsProvider,
     }
     for kind, provider in plain.items():
         agent.provide(kind, provider(router, entities))
+    agent.provide("allocator", AllocatorProvider(router))
+    agent.provide("log", LogProvider(router.log))
+    agent.provide("logStats", LogStatsProvider(router.log))
     for kind in (
         "sslProfile", "listener", "connector", "tcpListener", "tcpConnector", "httpListener", "httpConnector",
-        "router.config.address", "policy", "vhost",
+        "router.config.address", "vhost",
     ):  # fmt: skip
         agent.provide(kind, ConfiguredProvider(router, entities, kind))
+    agent.provide("policy", PolicyProvider(router, entities, "policy"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from skupper_podman.model.flow import Attribute, RecordType
@@ -16,6 +16,7 @@ from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
 from skupper_podman.routerd.amqp.wire import discriminator
 from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.flowlog.log import FlowLog, source_id
+from skupper_podman.routerd.probes import Measured, Probes, Rate
 
 
 class Records:
@@ -25,12 +26,25 @@ class Records:
         source = source_id(os.environ.get("HOSTNAME", ""), discriminator(5))
         attributes = {Attribute.NAME: node, Attribute.MODE: mode, Attribute.BUILD_VERSION: VERSION}
         self.log = FlowLog(source, _now_us(), os.environ, attributes)
+        self._flow_probes = Probes(self.log.update)
+        self._other_probes = Probes(self.log.update)
         self._neighbours: dict[str, str] = {}
         self._uplinks: dict[int, str] = {}
 
-    def start(self, kind: RecordType, parent: str, attributes: Mapping[Attribute, Any]) -> str:
-        """Begin a record; gives its identity."""
-        return self.log.start(kind, parent, attributes, _now_us())
+    def start(
+        self,
+        kind: RecordType,
+        parent: str,
+        attributes: Mapping[Attribute, Any],
+        measure: Callable[[], Measured] | None = None,
+        rate: Rate | None = None,
+    ) -> str:
+        """Begin a record; gives its identity. `measure` is asked for what changes as long as the record lives."""
+        identity = self.log.start(kind, parent, attributes, _now_us(), later=measure is not None)
+        if measure is not None:
+            probes = self._flow_probes if kind is RecordType.FLOW else self._other_probes
+            probes.add(identity, measure, rate)
+        return identity
 
     def update(self, identity: str, attributes: Mapping[Attribute, Any]) -> None:
         """Set attributes of a record."""
@@ -38,7 +52,16 @@ class Records:
 
     def end(self, identity: str) -> None:
         """End a record."""
+        self._flow_probes.remove(identity)
+        self._other_probes.remove(identity)
         self.log.end(identity, _now_us())
+
+    def look(self) -> None:
+        """Look at a part of what goes on; called at each tick of the flow log, and idle while nobody collects."""
+        if self.log.flows_wanted:
+            self._flow_probes.look()
+        if self.log.records_wanted:
+            self._other_probes.look()
 
     def neighbours_changed(self, routing: Routing, connections: Mapping[int, AmqpConnection]) -> None:
         """Begin and end the records of links to other interior routers."""

@@ -36,6 +36,7 @@ from skupper_podman.routerd.loop import Loop
 from skupper_podman.routerd.message import HeadParser, Message, RouterAnnotations, compose
 from skupper_podman.routerd.neighbours import Neighbours
 from skupper_podman.routerd.records import Records
+from skupper_podman.routerd.samples import Samples
 from skupper_podman.routerd.streams import Outcome, Sink, Start
 from skupper_podman.routerd.switch import Switch
 from skupper_podman.routerd.unproven import Unproven
@@ -52,7 +53,7 @@ class Router:
         self.attributes = attributes
         self.mode = str(attributes.get("mode") or "standalone")
         self.id = str(attributes.get("id") or f"Router.{discriminator()}".replace("+", "-"))
-        self.started = time.time()
+        self.started = self.topology_changed = time.time()
         mode = Mode(self.mode)
         self.namespace = Namespace(self.id, "0", mode)
         default = Treatment[str(attributes.get("defaultDistribution") or "balanced").upper()]
@@ -83,7 +84,9 @@ class Router:
         passed = RouterAnnotations(ingress=self.node, trace=(self.node,))
         self.own_annotations = passed if mode is Mode.INTERIOR else RouterAnnotations()
         self.stream_annotations = self.outgoing_annotations(RouterAnnotations(flags=STREAM_FLAGS))
+        self.samples = Samples(self)
         self.records = Records(self.node, self.mode)
+        log.on_configured = self._log_configured
         self.neighbours = Neighbours(self, self.routing) if self.routing is not None else None
         if self.routing is not None:
             for key in sorted(CONTROL_KEYS):
@@ -125,6 +128,10 @@ class Router:
             call()
         except Exception as error:
             self.report(error)
+
+    def _log_configured(self) -> None:
+        for conn in self.connections.values():
+            conn.follow_log()
 
     def report(self, error: BaseException) -> None:
         """Log an internal error with its place, never with data."""
@@ -316,7 +323,7 @@ class Router:
         head = parser.finish()
         annotations = self.outgoing_annotations(RouterAnnotations())
         start = Start(head, annotations, octets, head.body_offset, settled=True, complete=True)
-        found = self.switch.from_inside(self.namespace.key(to), start)
+        found = self.switch.from_inside(self.namespace.key(to), start, own=True)
         if isinstance(found, Outcome):
             return False
         found.begin(start, inprocess.NO_SOURCE)
@@ -336,6 +343,10 @@ class Router:
     def uptime(self) -> float:
         """Seconds since the start."""
         return time.time() - self.started
+
+    def connection_count(self) -> int:
+        """Connections of all protocols that exist now."""
+        return len(self.connections) + self._tcp_flows + self.http.connections.total()
 
     def tcp_connections(self) -> int:
         """TCP connections of adaptors that exist now."""

@@ -27,7 +27,7 @@ class Management:
         self._router = router
         self._agent = Agent(self._log_lines)
         provide_all(self._agent, router, entities)
-        router.subscribe("$management", self._asked)
+        router.subscribe("$management", self._asked, treatment=Treatment.CLOSEST)
         router.subscribe("_local/$management", self._asked)
 
     def _asked(self, message: Message) -> None:
@@ -44,7 +44,10 @@ class Management:
 
     def _log_lines(self, limit: int | None) -> list[LogLine]:
         entries = list(self._router.log.recent)[-limit if limit else 0 :]
-        return [(entry.module, entry.level, entry.text, None, None, entry.time_us // 1_000_000) for entry in entries]
+        return [
+            (entry.module, entry.level, entry.text, entry.file or None, entry.line or None, entry.time_us // 1_000_000)
+            for entry in entries
+        ]
 
 
 class FlowRecords:
@@ -68,7 +71,8 @@ class FlowRecords:
             self._now()
 
     def _problem(self, entry: Entry) -> None:
-        self._log.log(_SEVERITIES[entry.level], f"LOG_{entry.module}: {entry.text}", entry.time_us)
+        text = f"LOG_{entry.module}: {entry.text}"
+        self._log.log(_SEVERITIES[entry.level], text, entry.time_us, entry.file, entry.line)
 
     def _now(self) -> None:
         if self._due is None:
@@ -77,6 +81,7 @@ class FlowRecords:
 
     def _tick(self) -> None:
         self._router.loop.call_later(flowlog.TICK_SECONDS, self._tick)
+        self._router.records.look()
         self._send()
 
     def _send(self) -> None:

@@ -58,13 +58,13 @@ class Switch:
             return taker
         return self._decided(key, start, self._origin(conn, annotations))
 
-    def from_inside(self, key: str, start: Start) -> Sink | Outcome:
-        """A message of an adaptor or of the router itself, whose annotations are already those to send."""
+    def from_inside(self, key: str, start: Start, *, own: bool = False) -> Sink | Outcome:
+        """A message of an adaptor or (`own`) of the router itself, whose annotations are already those to send."""
         flow = self._router.temporaries.get(key)
         if flow is not None:
             taker: Sink = flow.sink(start)
             return taker
-        return self._decided(key, start, _INSIDE)
+        return self._decided(key, start, _INSIDE, own=own)
 
     def _origin(self, conn: AmqpConnection, annotations: RouterAnnotations) -> Origin:
         router = self._router
@@ -78,10 +78,12 @@ class Switch:
             from_router=conn.role_name in ("inter-router", "inter-router-data"),
         )
 
-    def _decided(self, key: str, start: Start, origin: Origin, *, may_wait: bool = True) -> Sink | Outcome:
+    def _decided(
+        self, key: str, start: Start, origin: Origin, *, may_wait: bool = True, own: bool = False
+    ) -> Sink | Outcome:
         router = self._router
         decision = route(router.table, router.routing, key, origin, router.has_uplink)
-        router.counters.count_decision(decision, origin)
+        router.counters.count_decision(decision, origin, own=own)
         if decision.outcome == "rejected":
             return rejected(decision.condition or "amqp:not-found", decision.reason)
         if decision.outcome is not None:

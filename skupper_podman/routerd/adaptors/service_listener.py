@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.adaptors.tls_socket import ALPN, ServerTls
 from skupper_podman.routerd.amqp.security import TlsError
+from skupper_podman.routerd.probes import Measured, Rate
 from skupper_podman.routerd.sockets import Acceptor
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ServiceListener(ABC):
                 Attribute.VAN_ADDRESS: self.address,
                 Attribute.NAME: self.name,
             },
+            *self.counted(),
         )
         router.log.info(self.module, f"Configured {self.kind} for {self.address}, {self._where()}")
         self._watch = router.watch(self.key, self._reachable)
@@ -63,6 +65,10 @@ class ServiceListener(ABC):
         self.close_connections(drop=drop)
         self.router.records.end(self.record)
         self.router.log.info(self.module, f"Deleted {self.kind} for {self.address}, {self._where()}")
+
+    def counted(self) -> tuple[Callable[[], Measured], Rate] | tuple[()]:
+        """What its flow record goes on to say: how to measure it, and a rate."""
+        return ()
 
     @abstractmethod
     def close_connections(self, *, drop: bool) -> None:

@@ -7,10 +7,13 @@ arrive before the server has answered wait here, never more than one window.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.adaptors import tcp_heads
+from skupper_podman.routerd.adaptors.flow_records import count_of, octet_rate, opening
 from skupper_podman.routerd.adaptors.tcp_flow import LITE_STEP, LITE_WINDOW, TcpFlow
 from skupper_podman.routerd.adaptors.tls_socket import ClientTls
 from skupper_podman.routerd.amqp.security import TlsError
@@ -35,6 +38,7 @@ class ConnectorFlow(TcpFlow):
         self.record = ""
         self._dial: Dial | None = None
         self._request: Start | None = None
+        self._own_end: dict[Attribute, Any] = {}
 
     def begin(self, start: Start, source: Source) -> None:
         """Take a request: connect, and meanwhile keep what has come of it."""
@@ -54,7 +58,11 @@ class ConnectorFlow(TcpFlow):
         if isinstance(counter, str):
             attributes[Attribute.COUNTER_FLOW] = str(counter)
         attributes[Attribute.TRACE] = ("|".join(head.annotations.trace) if head.annotations else "") or "Local"
-        self.record = self.router.records.start(RecordType.FLOW, connector.record, attributes)
+        attributes |= opening(lite=self.lite)
+        self.record = self.router.records.start(
+            RecordType.FLOW, connector.record, attributes, self.measure, octet_rate()
+        )
+        self._latency_from = time.monotonic()
         connector.opened += 1
         super().begin(start, source)
         self._dial = Dial(self.router.loop, self.router.resolver, (connector.host, connector.port), self._dialled)
@@ -81,12 +89,31 @@ class ConnectorFlow(TcpFlow):
         request, self._request = self._request, None
         if sock is None or request is None:
             self.router.log.debug("TCP_ADAPTOR", f"Connector {self.owner.name}: {self.owner.where}: {error}")
+            self._note("proton:io", f"{error} - on connect {self.owner.where}")
             self._unreachable()
             return
         self._adopt(sock)
+        self._tell_source(sock)
         self._reply(request)
         if self.sock is not None:
             self._flush()
+
+    def _tell_source(self, sock: Any) -> None:
+        """Our end of the connection to the server is the source of what the server sees."""
+        with contextlib.suppress(OSError):
+            host, port = sock.getsockname()[:2]
+            self._own_end = {Attribute.SOURCE_HOST: str(host), Attribute.SOURCE_PORT: str(port)}
+
+    def measure(self) -> dict[Attribute, Any]:
+        """What the flow record says of it now."""
+        return {**super().measure(), **self._own_end}
+
+    def _first_in(self) -> None:
+        self._latency_ends()
+
+    def _first_out(self) -> None:
+        if self.lite:
+            self._latency_from = time.monotonic()
 
     def _reply(self, request: Start) -> None:
         router = self.router
@@ -150,7 +177,8 @@ class TcpConnector:
         self.where = f"{self.host}:{self.port}"
         self.address = router.prefixed(str(attributes["address"]))
         self.key = router.namespace.key(self.address)
-        self.opened = 1
+        self.lite = attributes.get("encapsulation") == "lite"
+        self.opened = 0 if self.lite else 1  # the dispatcher of skupper-router's legacy connectors counts as one
         self.closed = 0
         self.octets_in = self.octets_out = 0
         self.flows: dict[ConnectorFlow, None] = {}
@@ -169,6 +197,7 @@ class TcpConnector:
                 Attribute.VAN_ADDRESS: self.address,
                 Attribute.NAME: self.name,
             },
+            *count_of(self),
         )
         router.log.info("TCP_ADAPTOR", f"Configured TcpConnector for {self.address}, {self.where}")
         router.add_consumer(self.key, self)

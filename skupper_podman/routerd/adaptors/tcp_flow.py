@@ -15,11 +15,14 @@ who begins. What always holds:
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from skupper_podman.model.flow import Attribute
 from skupper_podman.routerd.adaptors.tls_socket import TlsSocket
 from skupper_podman.routerd.codec import CodecError
 from skupper_podman.routerd.loop import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, Descriptor
@@ -70,9 +73,14 @@ class TcpFlow:
         self.descriptor: Descriptor | None = None
         self._tls = False
         self.peer = ""
+        self.identity = router.next_connection_identity()
         self.opened_at = router.loop.now
         self.last_in: float | None = None
         self.last_out: float | None = None
+        #: When what the latency counts from has happened, and the latency in microseconds once it is known.
+        self._latency_from = 0.0
+        self._latency: int | None = None
+        self._problem: tuple[str, str] | None = None
         # socket to network
         self.out: Sink | None = None
         self.octets_in = 0
@@ -170,6 +178,8 @@ class TcpFlow:
             out.finish()
             self._check_done()
             return
+        if self.last_in is None:
+            self._first_in()
         self.octets_in += size
         self.owner.octets_in += size
         self.last_in = self.router.loop.now
@@ -335,6 +345,8 @@ class TcpFlow:
     def _written(self, size: int) -> None:
         if not size:
             return
+        if self.last_out is None:
+            self._first_out()
         self.octets_out += size
         self.owner.octets_out += size
         self.last_out = self.router.loop.now
@@ -364,10 +376,41 @@ class TcpFlow:
         self._in_settled = True
         self._fail()
 
+    # -- the flow record ---------------------------------------------------------------------------
+
+    def _first_in(self) -> None:
+        """The first octets come from the socket."""
+
+    def _first_out(self) -> None:
+        """The first octets have gone to the socket."""
+
+    def _latency_ends(self) -> None:
+        if self._latency is None and self._latency_from:
+            self._latency = int((time.monotonic() - self._latency_from) * 1_000_000)
+
+    def _note(self, result: str, reason: str) -> None:
+        """Remember why the flow fails; the first reason is the cause of those that follow."""
+        if self._problem is None and not self._ended:
+            self._problem = result, reason
+
+    def measure(self) -> dict[Attribute, Any]:
+        """What the flow record says of it now."""
+        found: dict[Attribute, Any] = {Attribute.OCTETS: self.octets_in}
+        if self._latency is not None:
+            found[Attribute.LATENCY] = self._latency
+        if not self.lite and self.octets_in:
+            found[Attribute.OCTETS_UNACKED] = max(0, self.octets_in - self._acknowledged)
+        if self.window_closures:
+            found[Attribute.WINDOW_CLOSURES] = self.window_closures
+        if self._problem is not None:
+            found[Attribute.RESULT], found[Attribute.REASON] = self._problem
+        return found
+
     # -- ends --------------------------------------------------------------------------------------
 
-    def _broken(self, _code: int) -> None:
+    def _broken(self, code: int) -> None:
         """The socket has failed: reset by its peer, or worse."""
+        self._note("proton:io", f"{os.strerror(code)} - async disconnect {self.peer}")
         source = self.source
         if source is not None and not self._in_settled:
             source.outcome(FAILED_OPEN)

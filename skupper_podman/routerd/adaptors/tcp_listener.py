@@ -6,12 +6,17 @@ gone with the connection.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.adaptors import tcp_heads
+from skupper_podman.routerd.adaptors.flow_records import INVALID, UNREACHABLE, count_of, octet_rate, opening
 from skupper_podman.routerd.adaptors.service_listener import ServiceListener
 from skupper_podman.routerd.adaptors.tcp_flow import TcpFlow
+from skupper_podman.routerd.amqp.wire import REJECTED
+from skupper_podman.routerd.probes import Measured, Rate
 from skupper_podman.routerd.sockets import peer_text
 from skupper_podman.routerd.streams import Outcome, Start
 
@@ -35,7 +40,13 @@ class ListenerFlow(TcpFlow):
         self.record = listener.router.records.start(
             RecordType.FLOW,
             listener.record,
-            {Attribute.SOURCE_HOST: str(address[0]), Attribute.SOURCE_PORT: str(address[1])},
+            {
+                Attribute.SOURCE_HOST: str(address[0]),
+                Attribute.SOURCE_PORT: str(address[1]),
+                **opening(lite=listener.lite),
+            },
+            self.measure,
+            octet_rate(),
         )
         self._adopt(sock)
 
@@ -59,14 +70,27 @@ class ListenerFlow(TcpFlow):
         start = Start(head, router.stream_annotations, octets, len(octets), settled=False, complete=False)
         found = router.route_local(listener.key, start)
         if isinstance(found, Outcome):
+            self._note(*UNREACHABLE)
             self._fail()
             return
         self.out = found
+        self._latency_from = time.monotonic()
         found.begin(start, self)
         if self.out is not None:
             self._want_read(True)
             if not self.lite:
                 self._read()
+
+    def _first_in(self) -> None:
+        if self.lite:
+            self._latency_from = time.monotonic()
+
+    def _first_out(self) -> None:
+        self._latency_ends()
+
+    def _refused(self, outcome: Outcome) -> None:
+        self._note(*(INVALID if outcome.state == REJECTED else UNREACHABLE))
+        super()._refused(outcome)
 
     def outcome(self, outcome: Outcome) -> None:
         """The request is done with; a reply that does not come within a while never will."""
@@ -94,6 +118,10 @@ class TcpListener(ServiceListener):
         self.octets_in = self.octets_out = 0
         self.flows: dict[ListenerFlow, None] = {}
         super().__init__(router, attributes, "tcp")
+
+    def counted(self) -> tuple[Callable[[], Measured], Rate] | tuple[()]:
+        """Its record says how many connections there were, in lite encapsulation."""
+        return count_of(self)
 
     def close_connections(self, *, drop: bool) -> None:
         """Connections go on unless `drop`."""

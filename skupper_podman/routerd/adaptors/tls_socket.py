@@ -149,18 +149,22 @@ class _Context:
         stamps = self._profile.stamps()
         if self._kept is None or self._kept[0] != stamps:
             try:
-                context = self._make()
-                profile = self._profile
-                if profile.cert:
-                    context.load_cert_chain(profile.cert, profile.key, profile.password)
-                if profile.ca:
-                    context.load_verify_locations(profile.ca)
-                if profile.attributes.get("ciphers"):
-                    context.set_ciphers(str(profile.attributes["ciphers"]))
+                self._kept = (stamps, self._load())
             except (OSError, ValueError) as error:
-                raise TlsError(f"sslProfile {self._profile.name}: {error}") from None
-            self._kept = (stamps, context)
+                if self._kept is None:
+                    raise TlsError(f"sslProfile {self._profile.name}: {error}") from None
+                # In the middle of a renewal: the old ones serve until the new ones are complete.
         return self._kept[1]
+
+    def _load(self) -> ssl.SSLContext:
+        context, profile = self._make(), self._profile
+        if profile.cert:
+            context.load_cert_chain(profile.cert, profile.key, profile.password)
+        if profile.ca:
+            context.load_verify_locations(profile.ca)
+        if profile.attributes.get("ciphers"):
+            context.set_ciphers(str(profile.attributes["ciphers"]))
+        return context
 
 
 class ServerTls:

@@ -7,12 +7,12 @@ lives in `links` from its attach until its detach; the role hears of the end exa
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from skupper_podman.routerd.amqp import trace
 from skupper_podman.routerd.amqp.deliveries import OutDelivery
 from skupper_podman.routerd.amqp.engine import Engine
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, Link, StreamPool
@@ -44,7 +44,6 @@ ROUTER_LINKS: Final = 65536
 #: Sessions and links that a peer may begin while it reads nothing of what we answer.
 UNREAD: Final = 10_000
 _CLIENT_WINDOW: Final = 8 * 1024 * 1024
-_TRACED: Final = any(name.startswith(("PN_TRACE", "PN_LOG")) for name in os.environ)
 _ROUTER_WINDOW: Final = 16 * 1024 * 1024
 
 
@@ -141,9 +140,8 @@ class AmqpConnection(Engine):
         lib.pn_transport_set_max_frame(transport, settings.max_frame)
         lib.pn_transport_set_channel_max(transport, settings.channel_max)
         lib.pn_transport_set_idle_timeout(transport, settings.idle_ms)
-        if not _TRACED:
-            # Proton's own lines on stderr may quote what a stranger has sent.
-            lib.pn_transport_trace(transport, lib.PN_TRACE_OFF)
+        # Proton's own lines on stderr may quote what a stranger has sent.
+        lib.pn_transport_trace(transport, lib.PN_TRACE_OFF)
         super().__init__(router.loop, sock, transport)
         self.router = router
         self.settings = settings
@@ -174,6 +172,7 @@ class AmqpConnection(Engine):
         self._windowed_streams: StreamPool | None = None
         self._other_streams: StreamPool | None = None
         self._secure(profile)
+        self.follow_log()
         self.bind()
         router.connections[self.identity] = self
         if not incoming:
@@ -247,12 +246,7 @@ class AmqpConnection(Engine):
             self.open()
         self.opened_at = self.loop.now
         self.role = self.router.role_for(self)
-        kind = "in" if self.incoming else "out"
-        self.router.log.info(
-            "SERVER",
-            f"[C{self.identity}] Connection Opened: dir={kind} host={self.peer} container_id={self.container} "
-            f"role={self.role_name} encrypted={'TLS' if self.settings.attributes.get('sslProfile') else 'no'}",
-        )
+        self.router.log.info("ROUTER_CORE", f"[C{self.identity}] Connection Opened: {self.summary()}")
         self.role.opened()
         if self.on_open is not None:
             self.on_open(self)
@@ -274,10 +268,29 @@ class AmqpConnection(Engine):
         profile = self.router.profiles.get(str(self.settings.attributes.get("sslProfile") or ""))
         return describe_security(self.transport, profile.attributes.get("uidFormat") if profile else None)
 
+    def summary(self) -> str:
+        """Who the peer is, in the words of the log and of a connector's `connectionMsg`."""
+        security = self.describe()
+        encrypted = security["sslProto"] if security.get("isEncrypted") else "no"
+        auth = security.get("sasl") if security.get("isAuthenticated") else "no"
+        return (
+            f"dir={'in' if self.incoming else 'out'} host={self.peer} encrypted={encrypted} auth={auth} "
+            f"user={security.get('user') or '(null)'} container_id={self.container}"
+        )
+
     def trace(self, on: bool) -> None:
-        """Have proton write this connection's frames to stderr."""
+        """Log this connection's frames whatever the levels are, or as the levels say."""
         self.tracing = on
-        lib.pn_transport_trace(self.transport, lib.PN_TRACE_FRM if on else lib.PN_TRACE_OFF)
+        self.follow_log()
+
+    def follow_log(self) -> None:
+        """Begin or end to log frames, as the levels are now."""
+        if self.closed:
+            return
+        if self.tracing or self.router.log.enabled("PROTOCOL", "debug"):
+            trace.start(self.transport, self.router.log, self.identity, always=self.tracing)
+        else:
+            trace.stop(self.transport)
 
     def fail(self, name: str, description: str) -> None:
         """Close the connection with an error that the peer has earned."""

@@ -94,7 +94,7 @@ class Attempt:
 
     def _opened(self, conn: AmqpConnection) -> None:
         if not self._data:
-            self._connector.note("SUCCESS", f"Connection opened: container {conn.container}")
+            self._connector.note("SUCCESS", f"[C{conn.identity}] Connection Opened: {conn.summary()}")
             self._error = ""
 
     def _ended(self, conn: AmqpConnection, reason: str) -> None:
@@ -136,6 +136,12 @@ class AmqpConnector:
         self._attempts += [Attempt(self, {**role, **group}, data=True) for _ in range(count)]
         for attempt in self._attempts:
             attempt.start()
+
+    @property
+    def urls(self) -> str:
+        """Where it connects to, first the configured place."""
+        scheme = "amqps" if self.attributes.get("sslProfile") else "amqp"
+        return ", ".join(f"{scheme}://{host}:{port}" for host, port in self.targets)
 
     @property
     def connection(self) -> AmqpConnection | None:

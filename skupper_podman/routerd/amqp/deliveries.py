@@ -88,6 +88,7 @@ class InDelivery:
         "link",
         "paused",
         "pointer",
+        "since",
         "sink",
     )
 
@@ -103,6 +104,8 @@ class InDelivery:
         self._ahead = 0
         self._discard = False
         self._final: Outcome | None = None
+        #: When it began, for counting the slow; None for a stream, which may last for as long as it likes.
+        self.since: float | None = link.conn.loop.now
 
     # -- octets ------------------------------------------------------------------------------------
 
@@ -206,6 +209,8 @@ class InDelivery:
             self._refuse(found)
             return
         self.sink = found
+        if not complete:
+            self.since = None
         found.begin(start, self)
         if not complete and not self._q2_free and found.congested():
             self.paused = True
@@ -315,7 +320,9 @@ class InDelivery:
             self.link.next_delivery()
 
     def _settle(self, outcome: Outcome) -> None:
-        self.link.settled(outcome)
+        since = self.since
+        delay = 0.0 if since is None else self.link.conn.loop.now - since
+        self.link.settled(outcome, delay)
         self._forget()
 
     def _forget(self) -> None:

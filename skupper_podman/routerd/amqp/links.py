@@ -37,6 +37,11 @@ MAX_OUTSTANDING: Final = 20_000
 #: Octets in the session of a link that make a message without its own window wait.
 LINK_BACKLOG: Final = 512 * 1024
 
+#: Seconds from which on a delivery counts as delayed, and as delayed for long.
+DELAYED: Final = 1.0
+LONG_DELAYED: Final = 10.0
+
+
 def _nowhere(_delivery: InDelivery, _start: Start) -> Sink | Outcome:
     return RELEASED_SETTLED
 
@@ -48,10 +53,14 @@ _BLANK: Final = RouterAnnotations()
 class Counters:
     """What management reports about a link."""
 
-    __slots__ = ("accepted", "deliveries", "dropped", "modified", "presettled", "rejected", "released")
+    __slots__ = (
+        *("accepted", "deliveries", "delayed_10sec", "delayed_1sec", "dropped", "modified", "presettled", "rejected"),
+        "released",
+    )
 
     def __init__(self) -> None:
         self.deliveries = self.presettled = self.dropped = 0
+        self.delayed_1sec = self.delayed_10sec = 0
         self.accepted = self.rejected = self.released = self.modified = 0
 
     def count(self, outcome: Outcome) -> None:
@@ -59,6 +68,13 @@ class Counters:
         name = {0x24: "accepted", 0x25: "rejected", 0x26: "released", 0x27: "modified"}.get(outcome.state)
         if name is not None:
             setattr(self, name, getattr(self, name) + 1)
+
+    def count_delay(self, seconds: float) -> None:
+        """Count a delivery that had to wait longer than `DELAYED` for its outcome."""
+        if seconds > LONG_DELAYED:
+            self.delayed_10sec += 1
+        else:
+            self.delayed_1sec += 1
 
 
 class Link:
@@ -169,10 +185,15 @@ class InLink(Link):
         if presettled or not self.credit_on_settle:
             self._replenish()
 
-    def settled(self, outcome: Outcome) -> None:
-        """An unsettled delivery has got its outcome."""
+    def settled(self, outcome: Outcome, delay: float) -> None:
+        """An unsettled delivery has got its outcome, after so many seconds."""
         self.counters.count(outcome)
-        self.conn.router.counters.count_outcome(outcome.state)
+        totals = self.conn.router.counters
+        totals.count_outcome(outcome.state)
+        if delay > DELAYED:
+            self.counters.count_delay(delay)
+            totals.delayed_10sec += delay > LONG_DELAYED
+            totals.delayed_1sec += delay <= LONG_DELAYED
         if self.credit_on_settle:
             self._replenish()
 

@@ -63,6 +63,7 @@ class AmqpListener:
             sock.close()
             router.log.error("SERVER", f"Listener {self.name}: {error}")
             return
+        router.counters.accepted_connections += 1
         router.log.info(
             "SERVER", f"[C{conn.identity}] Accepted connection to {settings.host}:{settings.port} from {conn.peer}"
         )

@@ -2,7 +2,8 @@
 
 What always holds: private keys are read by the TLS library from their files and never pass through
 this process's own objects; certificates that were renewed on disk are used by the next connection
-without a restart; a file that cannot be read is an error that names the profile, not a crash later.
+without a restart, and until the new ones are complete the old ones are; a file that cannot be read is an
+error that names the profile, not a crash later.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ class SslProfile:
         known = self._domains.get(key)
         if known is not None and known[0] == stamps:
             return known[1]
-        domain = self._make(mode, verify, allow_plain)
+        try:
+            domain = self._make(mode, verify, allow_plain)
+        except TlsError:
+            if known is None:
+                raise
+            return known[1]  # in the middle of a renewal: the old ones serve until the new ones are complete
         if known is not None:
             lib.pn_ssl_domain_free(known[1])
         self._domains[key] = (stamps, domain)

@@ -66,7 +66,7 @@ class _Entry:
 
     def emission(self) -> dict[Attribute, Value]:
         if self.changed is None:
-            return dict(self.values)
+            return dict(sorted(self.values.items()))
         keys = (Attribute.RECORD_TYPE, Attribute.IDENTITY, *sorted(self.changed))
         return {key: self.values[key] for key in keys}
 
@@ -111,7 +111,7 @@ class _Stream:
 
 
 class FlowLog:
-    """The records of one router. ``flows`` switches FLOW records on; without it, one costs an identity only."""
+    """The records of one router."""
 
     def __init__(
         self,
@@ -119,8 +119,6 @@ class FlowLog:
         start_us: int,
         environment: Mapping[str, str],
         attributes: Mapping[Attribute, Value] | None = None,
-        *,
-        flows: bool = False,
     ) -> None:
         """Start with the router's own record.
 
@@ -130,7 +128,6 @@ class FlowLog:
         self._source = source
         self._next = 0
         self._next_message = 0
-        self._flows_enabled = flows
         self._logs: deque[dict[Attribute, Value]] = deque(maxlen=MAX_LOGS)
         self._beacon_consumers = 0
         self._beacon_due = 0
@@ -148,16 +145,39 @@ class FlowLog:
         """The addresses whose consumers decide what is sent."""
         return (flow.BEACONS, self._records.address, self._flows.address, self._log_address)
 
-    def start(self, record_type: RecordType, parent: str, attributes: Mapping[Attribute, Value], now_us: int) -> str:
+    @property
+    def flows_wanted(self) -> bool:
+        """Whether somebody collects FLOW records."""
+        return bool(self._flows.consumers)
+
+    @property
+    def records_wanted(self) -> bool:
+        """Whether somebody collects the other records."""
+        return bool(self._records.consumers)
+
+    def count(self) -> int:
+        """Live records."""
+        return len(self._records.entries) + len(self._flows.entries)
+
+    def start(
+        self,
+        record_type: RecordType,
+        parent: str,
+        attributes: Mapping[Attribute, Value],
+        now_us: int,
+        *,
+        later: bool = False,
+    ) -> str:
         """Begin a record and give its identity. Empty ``parent`` means the router (none for the router itself).
 
+        ``later`` sends it with its first update, so that what begins and tells of itself at once needs one message.
         Beyond the bounds on live records the record is not kept; its identity is valid all the same.
         """
         identity = f"{self._source}:{self._next}"
         self._next += 1
         is_flow = record_type is RecordType.FLOW
         stream = self._flows if is_flow else self._records
-        if (is_flow and not self._flows_enabled) or len(stream.entries) >= (MAX_FLOWS if is_flow else MAX_RECORDS):
+        if len(stream.entries) >= (MAX_FLOWS if is_flow else MAX_RECORDS):
             return identity
         values: dict[Attribute, Value] = {Attribute.RECORD_TYPE: int(record_type), Attribute.IDENTITY: identity}
         if parent or identity != self.router_identity:
@@ -167,7 +187,8 @@ class FlowLog:
         if Attribute.VAN_ADDRESS in values:
             values.setdefault(Attribute.PROTOCOL, "tcp")
         stream.entries[identity] = _Entry(values)
-        stream.touch(identity)
+        if not later:
+            stream.touch(identity)
         return identity
 
     def update(self, identity: str, attributes: Mapping[Attribute, Value]) -> None:
@@ -178,7 +199,7 @@ class FlowLog:
             return
         for key, raw in attributes.items():
             value = _bounded(key, raw)
-            if key in _FIXED or entry.values.get(key) == value:
+            if key in _FIXED or (entry.values.get(key) == value and entry.emitted):
                 continue
             entry.values[key] = value
             if entry.changed is not None:

@@ -99,7 +99,9 @@ def _validated(
         attribute = f" attribute '{error.attribute}'" if error.attribute else ""
         raise ConfigError(f"Invalid router configuration: {where}:{attribute} {error.reason}") from error
     if definition.name in ("router.config.address", "router.config.autoLink"):
-        valid["identity"] = str(len(entities.get(definition.name, ())) + 1)
+        number = len(entities.get(definition.name, ()))
+        valid["identity"] = str(number + 1)
+        valid.setdefault("name", f"{definition.name.rpartition('.')[2]}/{number}")
     return definition.name, valid
 
 

@@ -19,6 +19,8 @@ from skupper_podman.routerd.management.configured_types import CONFIGURED_TYPES
 from skupper_podman.routerd.management.runtime_types import RUNTIME_TYPES
 
 _SEPARATORS: Final = re.compile(r"[ _-]")
+_SEPARATED: Final = re.compile(r"[, ;:]+")
+_LEVELS: Final = ("default", "none", "debug", "info", "warning", "error", "critical", "trace", "notice")
 _NUMBERED: Final = frozenset({"router.config.address", "router.config.autoLink"})
 _LISTENING: Final = frozenset({"listener", "connector", "tcpListener", "tcpConnector", "httpListener", "httpConnector"})
 _RESERVED_PROPERTIES: Final = frozenset(
@@ -123,7 +125,7 @@ def convert_updates(
             changes[attribute.name] = converted
         elif current.get(attribute.name) != converted:
             raise SchemaError(definition.name, name, "cannot be changed by UPDATE")
-    if changes:
+    if changes and definition.name != "log":  # whose levels the log itself refuses, with another status
         _check(definition, {**current, **changes})
     return changes
 
@@ -272,10 +274,10 @@ def _check_auto_link(valid: Mapping[str, Any]) -> None:
 
 
 def _check_log(valid: Mapping[str, Any]) -> None:
-    levels = ("trace", "debug", "info", "notice", "warning", "error", "critical", "none", "default")
-    for word in (valid.get("enable") or "").split(","):
-        if word.strip().lower().rstrip("+") not in (*levels, ""):
-            raise SchemaError("log", "enable", f"must be a list of log levels; '{word.strip()}' is none")
+    for word in _SEPARATED.split(valid.get("enable") or ""):
+        asked = word.lower().removesuffix("+")
+        if word and not (asked and any(level.startswith(asked) for level in _LEVELS)):
+            raise SchemaError("log", "enable", f"must be a list of log levels; '{word}' is none")
 
 
 _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {

@@ -25,6 +25,9 @@ class FakeRouter:
         self.loop = loop
         self.flows = 0
 
+    def next_connection_identity(self) -> int:
+        return 1
+
     def tcp_flow_count(self, change: int) -> None:
         self.flows += change
 

@@ -21,9 +21,9 @@ LOGS = RECORDS + ".logs"
 SECOND = 1_000_000
 
 
-def make(*, flows: bool = False, environment: Mapping[str, str] | None = None) -> FlowLog:
+def make(*, environment: Mapping[str, str] | None = None) -> FlowLog:
     attributes = {Attribute.NAME: "0/A", Attribute.MODE: "interior", Attribute.BUILD_VERSION: "2.7.6"}
-    return FlowLog("QIkM3", START, environment or {}, attributes, flows=flows)
+    return FlowLog("QIkM3", START, environment or {}, attributes)
 
 
 class Collector:
@@ -265,19 +265,26 @@ def test_address_without_protocol_gets_one() -> None:
     assert collector.records[identity][3] == 1
 
 
-def test_flows_are_off_by_default() -> None:
+def test_what_begins_later_is_sent_with_its_first_update_or_its_end() -> None:
     log = make()
+    parent = listener(log)
     collector = Collector(log)
     collector.watched[FLOWS] = 1
     collector.tick()
-    identity = log.start(RecordType.FLOW, listener(log), {Attribute.OCTETS: 0}, START)
-    log.update(identity, {Attribute.OCTETS: 5})
-    log.end(identity, START)
-    assert [message.to for message in collector.tick()] == [RECORDS]
+    assert log.flows_wanted
+    identity = log.start(RecordType.FLOW, parent, {Attribute.OCTETS: 0}, START, later=True)
+    short = log.start(RecordType.FLOW, parent, {Attribute.OCTETS: 0}, START, later=True)
+    assert collector.tick() == []
+    log.update(identity, {Attribute.OCTETS: 0})
+    log.end(short, START + 1)
+    (message,) = collector.tick()
+    assert [record[1] for record in message.body] == [identity, short]
+    log.update(identity, {Attribute.OCTETS: 0})
+    assert collector.tick() == []
 
 
 def test_flows_have_their_own_address_and_are_sent_even_when_short() -> None:
-    log = make(flows=True)
+    log = make()
     parent = listener(log)
     collector = Collector(log)
     collector.watched[FLOWS] = 1

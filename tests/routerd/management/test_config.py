@@ -162,7 +162,7 @@ def test_documents_of_skupper_are_valid() -> None:
         ([["router", {}], ["router", {"id": "B"}]], "router 'B': there can be only one"),
         ([["log", {"module": "ROUTER"}], ["log", {"module": "ROUTER"}]], "log 'ROUTER': attribute 'name'"),
         ([["log", {"module": "NOPE"}]], "log 'NOPE': attribute 'module' must be one of"),
-        ([["address", {"prefix": "a"}], ["address", {"prefix": "a"}]], "address 'a': attribute 'prefix' Already exists"),
+        ([["address", {"prefix": "a"}], ["address", {"prefix": "a"}]], "attribute 'prefix' Already exists"),
         ([["listener", {"name": "l", "role": "edge"}]], "must not be 'edge' in a router of mode 'standalone'"),
         (
             [["router", {"mode": "edge"}], ["connector", {"name": "c", "role": "inter-router"}]],

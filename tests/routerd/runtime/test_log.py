@@ -19,6 +19,9 @@ from skupper_podman.routerd.log import Log, parse_enable
         ("none", set()),
         ("trace+", {"debug", "info", "warning", "error", "critical"}),
         ("WARNING+", {"warning", "error", "critical"}),
+        ("warn", {"warning"}),
+        ("notice+", {"info", "warning", "error", "critical"}),
+        ("debug; critical", {"debug", "critical"}),
     ],
 )
 def test_levels(text: str, levels: set[str]) -> None:
@@ -61,6 +64,46 @@ def test_problems_reach_the_flow_log() -> None:
     assert seen == ["warning"]
 
 
+def test_source_is_that_of_the_caller_and_is_shown_on_request(tmp_path: Path) -> None:
+    log = Log()
+    log.configure("DEFAULT", {"outputFile": str(tmp_path / "log"), "includeTimestamp": False})
+    log.info("ROUTER", "plain")
+    log.configure("ROUTER", {"includeSource": True})
+    log.info("ROUTER", "with source")
+    assert re.fullmatch(
+        r"ROUTER \(info\) plain\nROUTER \(info\) with source \(tests/routerd/runtime/test_log.py:\d+\)\n",
+        (tmp_path / "log").read_text(),
+    )
+    assert log.recent[-1].file == "tests/routerd/runtime/test_log.py"
+
+
+def test_settings_are_reported_as_given_and_outputs_are_closed(tmp_path: Path) -> None:
+    log = Log()
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    for number in range(10):
+        log.configure("HTTP", {"enable": "warn, Error", "outputFile": str(tmp_path / f"log{number}")})
+    log.configure("SERVER", {"outputFile": str(tmp_path / "log9")})
+    assert log.settings("HTTP") == {
+        "module": "HTTP", "enable": "warn, Error", "includeTimestamp": None, "includeSource": None,
+        "outputFile": str(tmp_path / "log9"),
+    }  # fmt: skip
+    with pytest.raises(OSError, match="no-such-directory"):
+        log.configure("HTTP", {"enable": "debug+", "outputFile": str(tmp_path / "no-such-directory" / "log")})
+    assert log.settings("HTTP")["enable"] == "warn, Error"
+    assert len(list(descriptors.iterdir())) - before <= 2
+
+
+def test_what_the_flow_log_says_of_itself_is_no_flow_record() -> None:
+    log = Log()
+    log.configure("DEFAULT", {"outputFile": "/dev/null"})
+    seen: list[str] = []
+    log.on_problem = lambda entry: seen.append(entry.module)
+    log.warning("FLOW_LOG", "a")
+    log.error("SERVER", "b")
+    assert seen == ["SERVER"]
+
+
 def test_broken_pipe_costs_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def write(self, _text: str) -> int:
@@ -78,7 +121,7 @@ def test_broken_pipe_costs_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_kept_is_bounded() -> None:
     log = Log()
     log.configure("DEFAULT", {"outputFile": "/dev/null"})
-    for number in range(1000):
+    for number in range(2000):
         log.info("ROUTER", "x" * 10_000 + str(number))
-    assert len(log.recent) <= 100
+    assert len(log.recent) <= 1000
     assert all(len(entry.text) <= 2000 for entry in log.recent)

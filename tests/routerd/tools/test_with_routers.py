@@ -26,7 +26,7 @@ VIEWS = {
     "-n": "Routers in the Network",
     "-e": "Connections",
     "-a": "Router Addresses",
-    "-m": "No memory statistics available",
+    "-m": "Memory Pools",
     "-p": "Policy Configuration",
     "--autolinks": "AutoLinks",
     "--vhosts": "No Vhosts",
