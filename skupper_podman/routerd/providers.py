@@ -14,6 +14,7 @@ from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
 from skupper_podman.routerd.amqp.links import InLink, Link, OutLink
 from skupper_podman.routerd.amqp.wire import lib
 from skupper_podman.routerd.amqptypes import ULong
+from skupper_podman.routerd.core.address import DEFAULT_PRIORITY
 from skupper_podman.routerd.core.table import Address
 from skupper_podman.routerd.entities import Entities
 from skupper_podman.routerd.health import service_connections
@@ -237,7 +238,7 @@ def _link(conn: AmqpConnection, link: Link, sample: Sample) -> Entity:
         "deliveriesDelayed10Sec": counters.delayed_10sec,
         "deliveriesStuck": sample.stuck,
         "openMovedStreams": 0,
-        "priority": 0 if link.priority is None else link.priority,
+        "priority": DEFAULT_PRIORITY if link.priority is None else link.priority,
         "settleRate": sample.rate,
         "creditAvailable": max(0, lib.pn_link_credit(link.pointer)) if link.pointer is not None else 0,
         "zeroCreditSeconds": int(now - sample.dry_since) if sample.dry_since is not None else 0,
@@ -386,7 +387,7 @@ class TcpConnectionProvider(_Plain):
         for bridge in bridges:
             for flow in list(bridge.flows):
                 yield {
-                    "name": flow.peer,
+                    "name": flow.origin or flow.peer,
                     "identity": str(flow.identity),
                     "address": bridge.address,
                     "host": flow.peer,

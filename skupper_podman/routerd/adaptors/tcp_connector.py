@@ -53,6 +53,7 @@ class ConnectorFlow(TcpFlow):
         if head.lite:
             self._be_lite()
         self._request = start
+        self.origin = head.subject or ""
         attributes: dict[Attribute, Any] = {}
         counter = head.correlation_id if head.lite else head.flow_id
         if isinstance(counter, str):

@@ -73,6 +73,7 @@ class TcpFlow:
         self.descriptor: Descriptor | None = None
         self._tls = False
         self.peer = ""
+        self.origin = ""
         self.identity = router.next_connection_identity()
         self.opened_at = router.loop.now
         self.last_in: float | None = None
@@ -452,9 +453,10 @@ class TcpFlow:
         if self._ended:
             return
         if self._read_ended and self._shut:
+            # When the far end is on this router too, this may come back here and find the flow over.
             self._settle_incoming(ACCEPTED_SETTLED)
             self._close_socket(reset=False)
-        if self.sock is None and self._out_over() and self.source is None:
+        if not self._ended and self.sock is None and self._out_over() and self.source is None:
             self._ended = True
             self._over()
 

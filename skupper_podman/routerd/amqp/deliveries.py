@@ -379,6 +379,8 @@ class OutDelivery:
         """Start the delivery with what is there of the message."""
         self.source = source
         self._settled = start.settled
+        if start.settled:
+            self.link.counters.presettled += 1
         self._windowed = bool(start.annotations.flags & Q2_DISABLED)
         link = self.link
         first = b"".join((start.annotations.encode(), start.rest)) if link.annotated else bytes(start.rest)

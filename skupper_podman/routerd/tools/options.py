@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skupper_podman import SKUPPER_VERSION, __version__
-from skupper_podman.errors import SkupperError, UsageError
+from skupper_podman.errors import InvalidError, SkupperError, UsageError
 from skupper_podman.router.access import BusUrl, Sasl, Tls
 
 if TYPE_CHECKING:
     from skupper_podman.router.management import ManagementClient
 
 Environment = dict[str, str]
+
+
+class ValidationError(InvalidError):
+    """An attribute that its type does not have; the router need not be asked to know."""
 
 
 def new_parser(program: str, description: str, usage: str | None = None) -> argparse.ArgumentParser:
@@ -113,6 +117,8 @@ def _kind(error: SkupperError) -> str:
             return "ConnectionException"
         case management.RouterTimeoutError():
             return "Timeout"
+        case ValidationError():
+            return "ValidationError"
         case _:
             return "Error"
 

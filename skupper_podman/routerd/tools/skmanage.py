@@ -17,6 +17,7 @@ from skupper_podman.errors import InvalidError, UsageError
 from skupper_podman.routerd.management.attributes import PREFIX
 from skupper_podman.routerd.management.schema import UnknownTypeError, find_type
 from skupper_podman.routerd.tools.options import (
+    ValidationError,
     add_connection_options,
     add_target_options,
     new_parser,
@@ -168,7 +169,9 @@ class _Tool:
 
     def _for_each(self, call: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         if not self.options.stdin:
-            self._print(call(dict(self._attribute(word) for word in self.words)))
+            attributes = dict(self._attribute(word) for word in self.words)
+            self._check_known(attributes)
+            self._print(call(attributes))
             return
         try:
             data = json.load(sys.stdin)
@@ -184,6 +187,15 @@ class _Tool:
     def _attribute(self, word: str) -> tuple[str, Any]:
         name, equals, value = word.partition("=")
         return name, typed_value(self.type, name, value) if equals else None
+
+    def _check_known(self, attributes: Mapping[str, Any]) -> None:
+        try:
+            kind = find_type(self.type)
+        except UnknownTypeError:
+            return  # of another version: the router will know
+        for name in attributes:
+            if kind.attribute(name) is None:
+                raise ValidationError(f"Unknown attribute '{name}' for '{kind.full_name}'")
 
     def _allow_words(self, count: int) -> None:
         if len(self.words) > count:
@@ -212,7 +224,9 @@ def typed_value(entity_type: str, name: str, text: str) -> Any:
         attribute = find_type(entity_type).attribute(name)
     except UnknownTypeError:
         return text
-    if attribute is None or attribute.kind not in _INTEGERS:
+    if attribute is None:
+        return text
+    if attribute.kind not in _INTEGERS:
         return text
     try:
         return int(text)
