@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cproton import pn_transport_set_pytracer
+from cproton import pn_record_def_py, pn_record_get_py, pn_record_set_py, pn_transport_set_pytracer
 
 from skupper_podman.routerd.amqp.wire import Pointer, lib
 from skupper_podman.routerd.log import Log
@@ -34,6 +34,10 @@ def start(transport: Pointer, log: Log, identity: int, *, always: bool) -> None:
         if always or log.enabled("PROTOCOL", "debug"):
             log.write("PROTOCOL", "debug", f"[C{identity}]:{redacted(text)}", always=always)
 
+    record = lib.pn_transport_attachments(transport)
+    if pn_record_get_py(record) is None:
+        pn_record_def_py(record)
+        pn_record_set_py(record, {})
     pn_transport_set_pytracer(transport, write)
     lib.pn_transport_trace(transport, lib.PN_TRACE_FRM)
 
