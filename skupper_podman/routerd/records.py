@@ -9,20 +9,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
 from skupper_podman.routerd.amqp.wire import discriminator
 from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.flowlog.log import FlowLog, source_id
+from skupper_podman.routerd.log import Log
 from skupper_podman.routerd.probes import Measured, Probes, Rate
+
+_UNTOLD: Final = frozenset({Attribute.RECORD_TYPE, Attribute.IDENTITY, Attribute.START_TIME, Attribute.END_TIME})
 
 
 class Records:
     """The flow log of one router, fed with the present time."""
 
-    def __init__(self, node: str, mode: str) -> None:
+    def __init__(self, node: str, mode: str, out: Log) -> None:
+        self._out = out
         source = source_id(os.environ.get("HOSTNAME", ""), discriminator(5))
         attributes = {Attribute.NAME: node, Attribute.MODE: mode, Attribute.BUILD_VERSION: VERSION}
         self.log = FlowLog(source, _now_us(), os.environ, attributes)
@@ -44,6 +48,7 @@ class Records:
         if measure is not None:
             probes = self._flow_probes if kind is RecordType.FLOW else self._other_probes
             probes.add(identity, measure, rate)
+        self._tell(identity, kind, "BEGIN")
         return identity
 
     def update(self, identity: str, attributes: Mapping[Attribute, Any]) -> None:
@@ -54,6 +59,9 @@ class Records:
         """End a record."""
         self._flow_probes.remove(identity)
         self._other_probes.remove(identity)
+        kind = self.log.values(identity).get(Attribute.RECORD_TYPE)
+        if kind is not None:
+            self._tell(identity, RecordType(int(kind)), "END")
         self.log.end(identity, _now_us())
 
     def look(self) -> None:
@@ -84,6 +92,14 @@ class Records:
         if record is not None:
             self.end(record)
 
+    def _tell(self, identity: str, kind: RecordType, what: str) -> None:
+        """Write a record's beginning or end to the log of this process, flows only where it is asked for everything."""
+        level = "debug" if kind is RecordType.FLOW else "info"
+        if self._out.enabled("FLOW_LOG", level):
+            values = self.log.values(identity).items()
+            shown = (f"{_word(key)}={value}" for key, value in sorted(values) if key not in _UNTOLD)
+            self._out.write("FLOW_LOG", level, " ".join([f"{kind.name} [{identity}] {what}", *shown]))
+
     def _link(self, conn: AmqpConnection, peer: str, mode: str, cost: int | None) -> str:
         attributes: dict[Attribute, Any] = {
             Attribute.MODE: mode,
@@ -95,6 +111,12 @@ class Records:
         if not conn.incoming:
             attributes[Attribute.LOCATION] = conn.settings.name
         return self.start(RecordType.LINK, "", attributes)
+
+
+def _word(key: Attribute) -> str:
+    """An attribute's name as logs spell it: `vanAddress`."""
+    first, *rest = key.name.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _now_us() -> int:

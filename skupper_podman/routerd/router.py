@@ -85,7 +85,7 @@ class Router:
         self.own_annotations = passed if mode is Mode.INTERIOR else RouterAnnotations()
         self.stream_annotations = self.outgoing_annotations(RouterAnnotations(flags=STREAM_FLAGS))
         self.samples = Samples(self)
-        self.records = Records(self.node, self.mode)
+        self.records = Records(self.node, self.mode, log)
         log.on_configured = self._log_configured
         self.neighbours = Neighbours(self, self.routing) if self.routing is not None else None
         if self.routing is not None:

@@ -155,6 +155,11 @@ class FlowLog:
         """Whether somebody collects the other records."""
         return bool(self._records.consumers)
 
+    def values(self, identity: str) -> Mapping[Attribute, Value]:
+        """What a live record says now; empty for any other."""
+        entry = self._flows.entries.get(identity) or self._records.entries.get(identity)
+        return entry.values if entry is not None else {}
+
     def count(self) -> int:
         """Live records."""
         return len(self._records.entries) + len(self._flows.entries)

@@ -263,3 +263,14 @@ def test_values_have_the_types_of_vanflow(scenario: Scenario) -> None:
     numbers = {START, END, OCTETS, LATENCY, RATE, UNACKED, WINDOW, COUNT, 33, 38, 42, 48, 51}
     for key, kind in scenario.collector.types:
         assert kind == ("uint" if key == RECORD else "ulong" if key in numbers else "str"), key
+
+
+def test_what_is_recorded_is_logged(scenario: Scenario) -> None:
+    router = scenario.front
+    target = {"operation": "UPDATE", "type": "io.skupper.router.log", "name": "log/FLOW_LOG"}
+    assert f"FLOW_LOG (info) LISTENER [{scenario.collector.of(LISTENER, router.name)[0][IDENTITY]}] BEGIN" in router.log
+    assert "vanAddress=echo:1 name=good" in router.log
+    router.request(target, {"enable": "debug+"})
+    assert exchange(scenario.port) == b"hello"
+    wait_for(lambda: "FLOW_LOG (debug) FLOW [" in router.log and " END" in router.log, "the flow", 20)
+    router.request(target, {"enable": "info+"})
