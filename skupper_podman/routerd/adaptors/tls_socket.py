@@ -80,6 +80,10 @@ class TlsSocket:
         with contextlib.suppress(OSError, ValueError):
             self._sock.unwrap()
 
+    def getsockname(self) -> Any:
+        """As of the socket."""
+        return self._sock.getsockname()
+
     def getsockopt(self, level: int, option: int) -> int:
         """As of the socket."""
         return self._sock.getsockopt(level, option)
