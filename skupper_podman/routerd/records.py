@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.amqp.connection import VERSION, AmqpConnection
@@ -22,6 +22,17 @@ from skupper_podman.routerd.probes import Measured, Probes, Rate
 _UNTOLD: Final = frozenset({Attribute.RECORD_TYPE, Attribute.IDENTITY, Attribute.START_TIME, Attribute.END_TIME})
 
 
+class _Begun(NamedTuple):
+    """What a record begins with."""
+
+    kind: RecordType
+    parent: str
+    attributes: Mapping[Attribute, Any]
+    measure: Callable[[], Measured] | None
+    rate: Callable[[], Rate] | None
+    at: int
+
+
 class Records:
     """The flow log of one router, fed with the present time."""
 
@@ -30,6 +41,8 @@ class Records:
         source = source_id(os.environ.get("HOSTNAME", ""), discriminator(5))
         attributes = {Attribute.NAME: node, Attribute.MODE: mode, Attribute.BUILD_VERSION: VERSION}
         self.log = FlowLog(source, _now_us(), os.environ, attributes)
+        #: Flows that nobody collects: most of them end before somebody does.
+        self._dormant: dict[str, _Begun] = {}
         self._flow_probes = Probes(self.log.update)
         self._other_probes = Probes(self.log.update)
         self._neighbours: dict[str, str] = {}
@@ -41,15 +54,27 @@ class Records:
         parent: str,
         attributes: Mapping[Attribute, Any],
         measure: Callable[[], Measured] | None = None,
-        rate: Rate | None = None,
+        rate: Callable[[], Rate] | None = None,
     ) -> str:
         """Begin a record; gives its identity. `measure` is asked for what changes as long as the record lives."""
-        identity = self.log.start(kind, parent, attributes, _now_us(), later=measure is not None)
+        identity = self.log.reserve()
+        begun = _Begun(kind, parent, attributes, measure, rate, _now_us())
+        if kind is RecordType.FLOW and measure is not None and not self._flows_matter():
+            self._dormant[identity] = begun
+        else:
+            self._begin(identity, begun)
+        return identity
+
+    def _flows_matter(self) -> bool:
+        return self.log.flows_wanted or self._out.enabled("FLOW_LOG", "debug")
+
+    def _begin(self, identity: str, begun: _Begun) -> None:
+        kind, parent, attributes, measure, rate, at = begun
+        self.log.start(kind, parent, attributes, at, later=measure is not None, identity=identity)
         if measure is not None:
             probes = self._flow_probes if kind is RecordType.FLOW else self._other_probes
-            probes.add(identity, measure, rate)
+            probes.add(identity, measure, rate() if rate is not None else None)
         self._tell(identity, kind, "BEGIN")
-        return identity
 
     def update(self, identity: str, attributes: Mapping[Attribute, Any]) -> None:
         """Set attributes of a record."""
@@ -57,6 +82,8 @@ class Records:
 
     def end(self, identity: str) -> None:
         """End a record."""
+        if self._dormant.pop(identity, None) is not None:
+            return
         self._flow_probes.remove(identity)
         self._other_probes.remove(identity)
         kind = self.log.values(identity).get(Attribute.RECORD_TYPE)
@@ -66,6 +93,10 @@ class Records:
 
     def look(self) -> None:
         """Look at a part of what goes on; called at each tick of the flow log, and idle while nobody collects."""
+        if self._dormant and self._flows_matter():
+            dormant, self._dormant = self._dormant, {}
+            for identity, begun in dormant.items():
+                self._begin(identity, begun)
         if self.log.flows_wanted:
             self._flow_probes.look()
         if self.log.records_wanted:

@@ -31,9 +31,9 @@ def octet_rate() -> Rate:
     return Rate(Attribute.OCTETS, Attribute.OCTET_RATE)
 
 
-def count_of(service: Service) -> tuple[Callable[[], Measured], Rate] | tuple[()]:
+def count_of(service: Service) -> tuple[Callable[[], Measured], Callable[[], Rate]] | tuple[()]:
     """How many connections a service of lite encapsulation has had; records of others do not say."""
     if not service.lite:
         return ()
     rate = Rate(Attribute.FLOW_COUNT_L4, Attribute.FLOW_RATE_L4)
-    return lambda: {Attribute.FLOW_COUNT_L4: service.opened}, rate
+    return lambda: {Attribute.FLOW_COUNT_L4: service.opened}, lambda: rate

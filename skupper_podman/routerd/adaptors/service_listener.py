@@ -66,7 +66,7 @@ class ServiceListener(ABC):
         self.router.records.end(self.record)
         self.router.log.info(self.module, f"Deleted {self.kind} for {self.address}, {self._where()}")
 
-    def counted(self) -> tuple[Callable[[], Measured], Rate] | tuple[()]:
+    def counted(self) -> tuple[Callable[[], Measured], Callable[[], Rate]] | tuple[()]:
         """What its flow record goes on to say: how to measure it, and a rate."""
         return ()
 

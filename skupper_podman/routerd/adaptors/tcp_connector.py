@@ -60,9 +60,7 @@ class ConnectorFlow(TcpFlow):
             attributes[Attribute.COUNTER_FLOW] = str(counter)
         attributes[Attribute.TRACE] = ("|".join(head.annotations.trace) if head.annotations else "") or "Local"
         attributes |= opening(lite=self.lite)
-        self.record = self.router.records.start(
-            RecordType.FLOW, connector.record, attributes, self.measure, octet_rate()
-        )
+        self.record = self.router.records.start(RecordType.FLOW, connector.record, attributes, self.measure, octet_rate)
         self._latency_from = time.monotonic()
         connector.opened += 1
         super().begin(start, source)

@@ -46,7 +46,7 @@ class ListenerFlow(TcpFlow):
                 **opening(lite=listener.lite),
             },
             self.measure,
-            octet_rate(),
+            octet_rate,
         )
         self._adopt(sock)
 
@@ -119,7 +119,7 @@ class TcpListener(ServiceListener):
         self.flows: dict[ListenerFlow, None] = {}
         super().__init__(router, attributes, "tcp")
 
-    def counted(self) -> tuple[Callable[[], Measured], Rate] | tuple[()]:
+    def counted(self) -> tuple[Callable[[], Measured], Callable[[], Rate]] | tuple[()]:
         """Its record says how many connections there were, in lite encapsulation."""
         return count_of(self)
 

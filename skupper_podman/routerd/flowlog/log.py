@@ -164,6 +164,12 @@ class FlowLog:
         """Live records."""
         return len(self._records.entries) + len(self._flows.entries)
 
+    def reserve(self) -> str:
+        """An identity for a record that may begin later."""
+        identity = f"{self._source}:{self._next}"
+        self._next += 1
+        return identity
+
     def start(
         self,
         record_type: RecordType,
@@ -172,14 +178,15 @@ class FlowLog:
         now_us: int,
         *,
         later: bool = False,
+        identity: str = "",
     ) -> str:
         """Begin a record and give its identity. Empty ``parent`` means the router (none for the router itself).
 
         ``later`` sends it with its first update, so that what begins and tells of itself at once needs one message.
+        ``identity`` is one that was reserved for it.
         Beyond the bounds on live records the record is not kept; its identity is valid all the same.
         """
-        identity = f"{self._source}:{self._next}"
-        self._next += 1
+        identity = identity or self.reserve()
         is_flow = record_type is RecordType.FLOW
         stream = self._flows if is_flow else self._records
         if len(stream.entries) >= (MAX_FLOWS if is_flow else MAX_RECORDS):
@@ -229,8 +236,7 @@ class FlowLog:
 
     def log(self, severity: int, text: str, now_us: int, source_file: str = "", source_line: int = 0) -> None:
         """Report a log line of severity 2 (warning) to 4 (critical) to whoever collects logs."""
-        identity = f"{self._source}:{self._next}"
-        self._next += 1
+        identity = self.reserve()
         self._logs.append(
             {
                 Attribute.RECORD_TYPE: int(RecordType.LOGEVENT),
