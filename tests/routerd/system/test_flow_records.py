@@ -31,6 +31,7 @@ RECORD, IDENTITY, PARENT, START, END, COUNTER = range(6)
 LISTENER, CONNECTOR, FLOW, LOG, LINK, ROUTER = 4, 5, 6, 14, 2, 1
 OCTETS, LATENCY, RESULT, REASON, TRACE, RATE, UNACKED, WINDOW, COUNT = 23, 24, 28, 29, 31, 35, 37, 39, 40
 SOURCE_HOST, SOURCE_PORT, NAME, ADDRESS = 14, 17, 30, 19
+SEVERITY, TEXT, FILE, LINE = 48, 49, 50, 51
 
 
 class Collector(MessagingHandler):
@@ -251,11 +252,16 @@ def test_objects_are_described_and_their_end_is_told(scenario: Scenario) -> None
 def test_warnings_are_log_records(scenario: Scenario) -> None:
     target = {"operation": "CREATE", "type": "io.skupper.router.listener", "name": "taken"}
     scenario.front.request(target, {"host": "127.0.0.1", "port": str(scenario.front.port)})
-    logs = wait_for(lambda: scenario.collector.of(LOG, scenario.names[0]), "a log record", 20)
-    assert logs[0][49].startswith("LOG_SERVER: Listener error on 127.0.0.1:")
-    assert (logs[0][48], logs[0][START]) == (3, logs[0][END])
-    assert logs[0][51] > 0
-    assert logs[0][50]
+
+    def told() -> list[dict[int, Any]]:
+        found = scenario.collector.of(LOG, scenario.names[0])
+        return [record for record in found if "Listener error on" in record.get(TEXT, "")]
+
+    record = wait_for(told, "a log record", 20)[0]
+    assert record[TEXT].startswith("LOG_SERVER: Listener error on 127.0.0.1:")
+    assert (record[SEVERITY], record[START]) == (3, record[END])
+    assert record[FILE]
+    assert record[LINE] > 0
     scenario.front.request({**target, "operation": "DELETE"}, {})
 
 
