@@ -199,6 +199,6 @@ def test_many_short_connections_leave_nothing(chain: Chain) -> None:
     after = state()
     for then, now in zip(before, after, strict=True):
         assert now[0] <= then[0] + 2
-        assert now[1] <= then[1] + 16
+        assert now[1] <= then[1] + 100  # those kept for the next streams, not one for each of a thousand
     grown = [router.memory() - then for router, then in zip(chain.lab.routers, memory, strict=True)]
     assert max(grown) < 4 * MEGABYTE, grown
