@@ -57,6 +57,21 @@ class Paths:
         return self.unit_dir / UNIT_NAME
 
     @property
+    def dropin_dir(self) -> Path:
+        """Where ``systemctl edit`` puts changes to that unit."""
+        return self.unit_dir / f"{UNIT_NAME}.d"
+
+    @property
+    def quadlet_dir(self) -> Path:
+        """Where Podman's generator of that manager reads Quadlet files."""
+        return (Path("/etc") if self.system else self.config_home) / "containers" / "systemd"
+
+    @property
+    def linger_mark(self) -> Path:
+        """A file that says that ``init`` enabled lingering, so that ``delete`` may take it back."""
+        return self.data_home / ".skupper-podman-linger"
+
+    @property
     def lock_file(self) -> Path:
         """Where the lock is if the runtime directory cannot be written; see :attr:`lock_files`."""
         return self.data_home / f".{LOCK_NAME}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,10 +137,36 @@ class Systemd:
         if usable:
             self.stop()
             self.disable()
+        else:
+            for wanted in self.paths.unit_dir.glob(f"*.wants/{UNIT_NAME}"):
+                wanted.unlink(missing_ok=True)
         Tree(self.paths.unit_dir).remove(UNIT_NAME)
         if usable:
             self.reload()
             self._systemctl("reset-failed", UNIT_NAME, timeout=QUERY_TIMEOUT)
+
+    def is_active(self, unit: str) -> bool:
+        """Whether another unit runs.
+
+        Raises:
+            PlatformError: the manager cannot be reached.
+        """
+        return self._systemctl("is-active", "--quiet", unit, timeout=QUERY_TIMEOUT).ok
+
+    def start_units(self, units: Sequence[str]) -> None:
+        """Start other units and wait until they are up. Raises as :meth:`start`."""
+        if units:
+            self._do("start", *units, timeout=START_TIMEOUT)
+
+    def stop_units(self, units: Sequence[str]) -> None:
+        """Stop other units, known or not, and wait until they have.
+
+        Raises:
+            PlatformError: one of them does not stop.
+        """
+        loaded = [unit for unit in units if self._systemctl("cat", unit, timeout=QUERY_TIMEOUT).ok]
+        if loaded:
+            self._do("stop", *loaded, timeout=START_TIMEOUT)
 
     def state(self) -> UnitState:
         """What the manager says about the unit.

@@ -15,6 +15,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("completion", "Output shell completion code for bash, zsh or fish"),
     "delete": ("site", "Delete skupper installation"),
     "expose": ("expose", "Expose one or more network services"),
+    "generate": ("", "Print files made of the site"),
+    "generate unit": ("generate", "Print the systemd units that run the site"),
     "help": ("app", "Help about any command"),
     "init": ("site", "Initialise skupper installation"),
     "link": ("", "Manage skupper links definitions"),

@@ -24,6 +24,8 @@ kind               keys of ``data``
 ``TokenList``      ``tokens`` [{name, state, created, claimExpiration, claimsMade, claimsRemaining, host}]
 ``Version``        ``client``, ``program`` {name, version}, ``platform``, ``enabled``,
                    ``images`` [{name, image, digest}]
+``Units``          ``unitKind`` (``unit`` or ``quadlet``), ``reason``, ``directory`` (where they take effect), ``files``
+                   [{name, content}], ``commands``, ``written`` (paths; with ``--output-directory``)
 ``Platform``       ``platform``, ``origin``, ``previous``
 ``Plan``           ``title``, ``wouldChange``, ``steps`` [{verb, what, detail}], ``facts``
 ``Site``           ``action`` (``created``, ``repaired``, ``unchanged`` or ``deleted``), ``user``, ``facts``
@@ -48,6 +50,7 @@ from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite
 from skupper_podman.model.service import Service
 from skupper_podman.model.status import Probe, ServiceStatus
 from skupper_podman.model.status import SiteStatus as LocalSiteStatus
+from skupper_podman.model.units import SiteUnits
 from skupper_podman.plan import Plan
 
 
@@ -255,6 +258,18 @@ def token_list(claims: Sequence[Claim], now: datetime.datetime) -> dict[str, Jso
             }
             for claim in claims
         ]
+    }
+
+
+def units(item: SiteUnits, written: Sequence[str] = ()) -> dict[str, Json]:
+    """Data of ``Units``."""
+    return {
+        "unitKind": item.kind,
+        "reason": item.reason,
+        "directory": item.directory,
+        "files": [{"name": file.name, "content": file.content} for file in item.files],
+        "commands": list[Json](item.commands),
+        "written": list[Json](written),
     }
 
 

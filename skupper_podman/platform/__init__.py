@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # only named in annotations: a command that needs no platform
     from skupper_podman.model.service import Service, Target
     from skupper_podman.model.site import SiteSpec
     from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
+    from skupper_podman.model.units import SiteUnits
     from skupper_podman.plan import Plan, Step
 
 
@@ -149,6 +150,10 @@ class Platform(Protocol):
 
     def network_status(self) -> NetworkStatus:
         """The network as the controller last wrote it."""
+        ...
+
+    def site_units(self, quadlet: bool | None) -> SiteUnits:
+        """The unit files of the site; Quadlet files if ``quadlet``, with None if Podman has Quadlet."""
         ...
 
     def versions(self) -> VersionInfo:

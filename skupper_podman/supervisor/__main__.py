@@ -1,6 +1,7 @@
 """``python -m skupper_podman.supervisor``: what the unit skupper-podman.service runs.
 
-With ``--background``, one of the two processes of a host without systemd (see :mod:`background`).
+With ``--background``, one of the two processes of a host without systemd (see :mod:`background`). With
+``--await-network``, only the bounded wait for the network, which a Quadlet unit needs too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from skupper_podman.errors import SkupperError
 from skupper_podman.paths import Paths, paths_for
 from skupper_podman.supervisor.background import ARGUMENT, Background
+from skupper_podman.supervisor.network import AWAIT_ARGUMENT, await_network
 
 if TYPE_CHECKING:
     from skupper_podman.supervisor.loop import Loop
@@ -51,6 +53,9 @@ def _log(text: str) -> None:
 def main(arguments: list[str]) -> int:
     """Supervise until told to stop; returns the exit code."""
     paths = paths_for(os.getuid(), os.environ, Path.home())
+    if AWAIT_ARGUMENT in arguments:
+        await_network()
+        return 0
     try:
         if ARGUMENT not in arguments:
             return build(paths, os.environ).run()

@@ -76,7 +76,7 @@ class Look:
     """All that was seen at once. ``began`` is when looking began; ``busy`` says that a command changes the site.
 
     ``dns`` and ``uplink`` say if the network's DNS server and the rootless way out run; None where there is none, or it
-    cannot be told.
+    cannot be told. ``missing`` are components that do not exist although the site does.
     """
 
     began: float
@@ -84,6 +84,7 @@ class Look:
     dns: bool | None = None
     uplink: bool | None = None
     busy: bool = False
+    missing: tuple[str, ...] = ()
 
     @property
     def helper(self) -> str:
@@ -144,7 +145,7 @@ class Supervisor:
         """Take in a look and return what to do now."""
         self._look = look
         self._blind_since = None
-        self._empty_looks = 0 if look.containers or look.busy else self._empty_looks + 1
+        self._empty_looks = 0 if look.containers or look.missing or look.busy else self._empty_looks + 1
         kept = {seen.name for seen in look.containers} | {DNS, UPLINK}
         self._patients = {name: patient for name, patient in self._patients.items() if name in kept}
         for seen in look.containers:
@@ -185,12 +186,15 @@ class Supervisor:
             return f"Podman does not answer since {now - self._blind_since:.0f} s: {self._blind_why}"
         if self._look is None:
             return "looking for the site"
-        if not self._look.containers:
+        if not self._look.containers and not self._look.missing:
             return "there is no site"
         patients = sorted(self._patients.items())
         troubles = [_describe(name, patient, now) for name, patient in patients if patient.trouble]
+        if not self._look.busy:
+            troubles += [f"{name} does not exist (skupper init makes it again)" for name in self._look.missing]
         well = sum(1 for seen in self._look.containers if not seen.trouble)
-        count = f"{well} of {len(self._look.containers)} containers run" if troubles else f"{well} containers run"
+        total = len(self._look.containers) + len(self._look.missing)
+        count = f"{well} of {total} containers run" if troubles else f"{well} containers run"
         busy = "; a skupper command is changing the site" if self._look.busy else ""
         flapping = [
             f"{name} was restarted {len(patient.restarts)} times in a minute"
@@ -231,7 +235,9 @@ class Supervisor:
         troubled = [seen.name for seen in look.containers if seen.trouble]
         tried = all(self._patients[name].attempts > 0 for name in troubled)
         late = now - self._began >= READY_AT_LATEST
-        if look.containers and (not troubled or (late and (tried or look.busy))):
+        if look.missing and not late:
+            return
+        if (look.containers or look.missing) and (not troubled or (late and (tried or look.busy))):
             self.ready = True
 
     def _decide(self, look: Look, now: float) -> Iterable[Action]:

@@ -36,6 +36,8 @@ RESTART_TIMEOUT = 3
 _KILLED = "137"
 """What a process ended by SIGKILL leaves as exit code (128 + 9)."""
 _AT_ONCE = 16
+_LAST_WORDS = 5
+_LONGEST_LINE = 500
 
 
 class Medic:
@@ -55,6 +57,15 @@ class Medic:
         self._stale = stale
         self._clock = clock
         self._sleep = sleep
+
+    def last_words(self, container: ContainerInfo) -> list[str]:
+        """The last lines the container wrote, without what a terminal would take for a command.
+
+        Raises:
+            SkupperError: Podman could not tell.
+        """
+        lines = self._api.logs(container.name, _LAST_WORDS).splitlines()[-_LAST_WORDS:]
+        return ["".join(letter if letter.isprintable() else "?" for letter in line)[:_LONGEST_LINE] for line in lines]
 
     def start(self, container: ContainerInfo, vitals: Vitals | None, exit_dir: str) -> None:
         """Start a stopped container and see that its ports are there.

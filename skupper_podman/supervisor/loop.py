@@ -23,13 +23,12 @@ from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import Action, Supervisor, rank
 from skupper_podman.supervisor.heal import STOP_TIMEOUT, Medic
+from skupper_podman.supervisor.network import await_network
 from skupper_podman.supervisor.notify import Notifier
 from skupper_podman.supervisor.observe import Observer
 
 TICK = 2.0
 """Seconds between looks when nothing happens."""
-NETWORK_WAIT = 30.0
-FRESH_BOOT = 300.0
 EXIT_STOPPED = 0
 EXIT_GONE = 3
 """The site does not exist any more; the unit must not be started again."""
@@ -71,6 +70,7 @@ class Loop:
                 self._collect()
                 for action in self._look():
                     self._log(f"{action.kind} {action.target or 'all containers'}: {action.why}")
+                    pool.submit(self._quote, action)
                     pool.submit(self._act, action)
                 self._tell()
                 if self._core.gone:
@@ -104,6 +104,15 @@ class Loop:
             error = f"{type(failure).__name__}: {failure}"
         self._done.put((action, error))
         self._wake()
+
+    def _quote(self, action: Action) -> None:
+        """Tell the unit's log what a container that failed said last, so that one journal says why."""
+        container = self._observer.containers.get(action.target)
+        if container is None or container.running or not container.exit_code:
+            return
+        with contextlib.suppress(SkupperError):
+            for line in self._medic.last_words(container):
+                self._log(f"{container.name} said: {line}")
 
     def _treat(self, action: Action) -> None:
         if action.kind == "reconnect":
@@ -154,14 +163,19 @@ class Loop:
             time.sleep(0.05)  # several processes usually end together; let Podman note it
 
     def _await_network(self) -> None:
-        """At boot, wait a little for the way out: a user's manager has no network-online.target, and containers started
-        before there is a resolv.conf would keep an empty one."""
-        deadline = time.monotonic() + NETWORK_WAIT
-        fresh = processes.uptime() < FRESH_BOOT
-        while fresh and not self._stop and not processes.has_default_route() and time.monotonic() < deadline:
-            self._notifier.status(f"waiting for the network, at most {deadline - time.monotonic():.0f} s more")
+        """At boot, wait a little for the way out; the log says when it was waited for, and in vain."""
+
+        def waiting(left: float) -> bool:
+            if not told:
+                told.append(f"waiting for the network, at most {left:.0f} s")
+                self._log(told[0])
+            self._notifier.status(f"waiting for the network, at most {left:.0f} s more")
             self._notifier.alive()
-            time.sleep(0.5)
+            return not self._stop
+
+        told: list[str] = []
+        if not await_network(waiting) and told and not self._stop:
+            self._log("there is no network yet; starting without")
 
     def _stop_all(self) -> None:
         self._log("stopping all containers")

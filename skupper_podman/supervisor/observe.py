@@ -5,10 +5,11 @@ What always holds: one listing a look; a container is inspected only when it was
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from skupper_podman.desired.names import COMPONENTS, INTERNAL
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes, uplink
@@ -66,7 +67,12 @@ class Observer:
         self._held |= listening
         seen = tuple(self._seen(item, listening) for item in own.values())
         running = [item for item in own.values() if item.running]
-        return Look(began, seen, self._dns(running), self._uplink(running), busy)
+        return Look(began, seen, self._dns(running), self._uplink(running), busy, self._missing(own))
+
+    def _missing(self, own: Mapping[str, ContainerInfo]) -> tuple[str, ...]:
+        """Components that somebody took away, such as ``podman system prune``, while the site's volumes are there."""
+        gone = tuple(name for name in COMPONENTS if name not in own)
+        return gone if gone and self._api.volume(INTERNAL) is not None else ()
 
     def vitals(self, name: str) -> Vitals | None:
         """What is known of the processes of container ``name``."""

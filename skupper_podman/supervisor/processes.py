@@ -1,12 +1,14 @@
 """What the host's processes and sockets say, read from /proc: is it alive, is it still the same, who listens where.
 
-What always holds: a zombie counts as dead, and a process id that was given to another process as gone.
+What always holds: a zombie counts as dead, and a process id that was given to another process as gone; a process that
+becomes another program (exec) is still the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -18,7 +20,8 @@ class Process:
 
     pid: int
     started: int
-    name: str
+    name: str = field(compare=False)
+    """Its program; not compared, because a container's first process is runc, then a shell, then the program."""
 
     def alive(self) -> bool:
         """True if it still runs."""
@@ -141,8 +144,13 @@ def has_default_route() -> bool:
 
 
 def uptime() -> float:
-    """Seconds since the host booted; infinite if it cannot be told."""
+    """Seconds since this host booted, which is when its first process began; infinite if it cannot be told.
+
+    A host that is itself a container (or LXC) booted later than the kernel it runs on.
+    """
     try:
-        return float((_PROC / "uptime").read_text().split()[0])
+        kernel = float((_PROC / "uptime").read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return float("inf")
+    first = find(1)
+    return kernel - (first.started / os.sysconf("SC_CLK_TCK") if first else 0.0)

@@ -46,9 +46,9 @@ def unit_content(settings: UnitSettings) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["word"] = _word
-    environment.filters["text"] = _text
-    environment.filters["env"] = _assignment
+    environment.filters["word"] = word
+    environment.filters["text"] = text
+    environment.filters["env"] = assignment
     return environment.get_template(TEMPLATE).render(
         python=settings.python,
         site_name=settings.site_name,
@@ -66,17 +66,17 @@ def _directory() -> Path:
     return installed if installed.is_dir() else package.parent / "units"
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
     """``value`` in a unit file, where % begins a specifier (systemd.unit(5)), and a line ends the value."""
     return value.replace("\n", " ").replace("%", "%%")
 
 
-def _word(value: str) -> str:
+def word(value: str) -> str:
     """``value`` as one quoted word (systemd.syntax(7)); in a command line, $ would begin a variable."""
-    escaped = _text(value).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
+    escaped = text(value).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{escaped}"'
 
 
-def _assignment(value: str) -> str:
+def assignment(value: str) -> str:
     """``NAME=value`` as one quoted word of ``Environment=``, where $ means nothing (systemd.exec(5))."""
-    return _word(value).replace("$$", "$")
+    return word(value).replace("$$", "$")

@@ -43,7 +43,7 @@ class PlatformContract:
         for ask in (
             platform.identity, platform.links, platform.services, platform.site_status, platform.link_status,
             platform.service_status, platform.incoming_links, platform.network_status, platform.plan_delete,
-            platform.site_certificate, platform.claims,
+            platform.site_certificate, platform.claims, lambda: platform.site_units(None),
         ):  # fmt: skip
             with pytest.raises(NotEnabledError):
                 ask()
@@ -63,6 +63,10 @@ class PlatformContract:
         self._tokens(platform, site_id)
         self._links(platform, token)
         self._services(platform)
+        for quadlet in (True, False):
+            units = platform.site_units(quadlet)
+            assert units.kind == ("quadlet" if quadlet else "unit")
+            assert all(file.content.startswith("# Written by skupper ") for file in units.files)
         status = platform.site_status()
         assert (status.name, status.site_id, status.services) == ("west", site_id, 0)
         assert status.probes

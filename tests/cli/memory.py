@@ -24,6 +24,7 @@ from skupper_podman.model.network import SiteStatus as NetworkSite
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, TargetStatus, VersionInfo
+from skupper_podman.model.units import SiteUnits, UnitFile
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
 
@@ -112,6 +113,16 @@ class MemoryPlatform:
 
         steps = (Step("create", f"site {spec.name}", do, undo),)
         return self._plan(f"Create site {spec.name}", steps, name=spec.name, existed=False)
+
+    def site_units(self, quadlet: bool | None) -> SiteUnits:
+        name = self._site().name
+        if not quadlet:
+            content = f"# Written by skupper init\n[Unit]\nDescription={name}\n"
+            file = UnitFile("skupper-podman.service", content)
+            return SiteUnits("unit", "it was asked for", "/units", (file,), ("systemctl start skupper-podman",))
+        content = "# Written by skupper generate unit\n"
+        files = (UnitFile("skupper.network", content), UnitFile("skupper-router.container", content))
+        return SiteUnits("quadlet", "it was asked for", "/quadlets", files, ("systemctl x",), self.warnings)
 
     def plan_delete(self) -> Plan:
         spec = self._site()

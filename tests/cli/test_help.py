@@ -30,6 +30,7 @@ Available Commands:
   completion  Output shell completion code for bash, zsh or fish
   delete      Delete skupper installation
   expose      Expose one or more network services
+  generate    Print files made of the site
   help        Help about any command
   init        Initialise skupper installation
   link        Manage skupper links definitions

@@ -7,6 +7,7 @@ over a reboot is below one directory. It has no network until its cable is plugg
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,9 @@ cgroupns = "private"
 class Machine:
     """The machine; it runs on ``host`` and is host ``number`` of ``lab``."""
 
-    def __init__(self, lab: Lab, host: Host, number: int) -> None:
+    def __init__(self, lab: Lab, host: Host, number: int, disk: str = "") -> None:
+        """``disk`` is the size of the file system of root's containers, if it is to have one of its own."""
+        self.disk = disk
         self.lab = lab
         self.host = host
         self.number = number
@@ -67,6 +70,9 @@ class Machine:
         volumes = [*(f"{path}:{path}:ro" for path in ("/usr", *_programs()))]
         for place, name in kept.items():
             (self.directory / name).mkdir()
+            if name == "containers" and self.disk:
+                options = ["-o", f"size={self.disk},mode=755"]
+                subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", self.directory / name], check=True)
             volumes.append(f"{self.directory / name}:{place}")
         home = self.directory / "home" / USER
         home.mkdir(mode=0o700)
@@ -109,12 +115,32 @@ class Machine:
         (etc / "shadow").chmod(0o640)
         (etc / "systemd/system/default.target").symlink_to("/usr/lib/systemd/system/multi-user.target")
 
+    def scrap(self) -> None:
+        """Throw it away."""
+        self.host.podman("rm", "--force", "--time", "0", _NAME, check=False)
+        if self.disk:
+            subprocess.run(["umount", "--lazy", self.directory / "containers"], check=False)
+
     # -- power and cable
 
     def power_cut(self) -> None:
         """Stop it as a power cut does, and switch it on again."""
+        self.off()
+        self.on()
+
+    def off(self) -> None:
+        """Cut the power; what is on its disk can be tampered with then."""
         self.host.podman("kill", _NAME)
+        self.host.podman("wait", _NAME)
+
+    def on(self) -> None:
+        """Switch it on."""
         self.host.podman("start", _NAME)
+
+    def storage(self, user: str) -> Path:
+        """Where the containers of that user are on its disk, seen from outside."""
+        rootless = self.directory / "home" / USER / ".local/share/containers"
+        return (self.directory / "containers" if user == "root" else rootless) / "storage"
 
     def reboot(self) -> None:
         """Shut it down in order, and boot."""
@@ -143,21 +169,14 @@ class Machine:
         # Not podman exec: systemd has moved the container's processes to cgroups of its own.
         enter = ["nsenter", "-t", str(self._pid()), "-m", "-u", "-i", "-n", "-p", "-C", "--"]
         path = f"PATH={Path(sys.executable).parent}:/usr/sbin:/usr/bin:/sbin:/bin"
-        login = ["env", "-i", "--chdir=/", "HOME=/root", "USER=root", "LANG=C.UTF-8", path]
+        common = ["LANG=C.UTF-8", path]
+        if "PYTHONPATH" in os.environ:  # the project is not the installed one
+            common.append(f"PYTHONPATH={os.environ['PYTHONPATH']}")
+        login = ["env", "-i", "--chdir=/", "HOME=/root", "USER=root", *common]
         if user != "root":
             become = ["setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--init-groups"]
-            runtime = f"XDG_RUNTIME_DIR=/run/user/{USER_ID}"
-            login = [
-                *become,
-                "env",
-                "-i",
-                "--chdir=/",
-                f"HOME=/home/{user}",
-                f"USER={user}",
-                "LANG=C.UTF-8",
-                runtime,
-                path,
-            ]
+            own = [f"HOME=/home/{user}", f"USER={user}", f"XDG_RUNTIME_DIR=/run/user/{USER_ID}"]
+            login = [*become, "env", "-i", "--chdir=/", *own, *common]
         done = subprocess.run(
             [*enter, *login, *argv],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import subprocess
@@ -110,7 +111,9 @@ class Machine:
         self, options: list[str], argv: tuple[str, ...], env: dict[str, str], check: bool
     ) -> subprocess.CompletedProcess[str]:
         path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/sbin:/usr/bin"
-        words = [f"{key}={value}" for key, value in {**env, "PATH": path, "SKUPPER_PLATFORM": "podman"}.items()]
+        project = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+        every = {**env, "PATH": path, "SKUPPER_PLATFORM": "podman", **project}
+        words = [f"{key}={value}" for key, value in every.items()]
         return self._run("exec", *options, "machine", "env", "-C", "/", *words, *argv, check=check)
 
     def _run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

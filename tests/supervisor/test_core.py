@@ -22,6 +22,7 @@ from skupper_podman.supervisor.core import (
     Supervisor,
     belongs,
     rank,
+    says_well,
 )
 
 ROUTER = Seen("skupper-router", 0, "running", "1")
@@ -175,6 +176,34 @@ def test_a_site_that_is_gone() -> None:
     core.saw(Look(9, ()), 9)
     assert core.gone
     assert core.status(9) == "there is no site"
+
+
+def test_a_component_taken_away_is_told_and_is_not_the_end() -> None:
+    core = Supervisor(0)
+    core.saw(Look(0, ALL), 0)
+    for now in (2, 4, 6, 8):
+        core.saw(Look(now, (CONTROLLER,), missing=("skupper-router",)), now)
+    said = "skupper-router does not exist (skupper init makes it again)"
+    assert core.status(8) == f"1 of 2 containers run; {said}"
+    assert not says_well(core.status(8))
+    for now in (10, 12, 14, 16):
+        core.saw(Look(now, (), missing=("skupper-router", "skupper-controller-podman")), now)
+    assert not core.gone
+    assert core.status(16).startswith(f"0 of 2 containers run; {said}; skupper-controller-podman does not")
+
+
+def test_a_site_without_a_component_is_up_late() -> None:
+    core = Supervisor(0)
+    core.saw(Look(0, (CONTROLLER,), missing=("skupper-router",)), 0)
+    assert not core.ready
+    core.saw(Look(READY_AT_LATEST, (CONTROLLER,), missing=("skupper-router",)), READY_AT_LATEST)
+    assert core.ready
+
+
+def test_a_component_that_a_command_replaces_is_not_missed() -> None:
+    core = Supervisor(0)
+    core.saw(Look(0, (CONTROLLER,), busy=True, missing=("skupper-router",)), 0)
+    assert "does not exist" not in core.status(0)
 
 
 def test_blindness_is_told_and_is_no_reason_to_do_anything() -> None:

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from skupper_podman.files import make_directories, read_bytes, remove, write_atomic
+from skupper_podman.paths import UNIT_NAME
 from skupper_podman.plan import Step
 
 _OWN_DIRECTORY = "skupper"
@@ -42,7 +43,7 @@ def deleting(path: Path) -> Step | None:
 
     def do() -> None:
         remove(path)
-        if path.parent.name == _OWN_DIRECTORY:
+        if path.parent.name in (_OWN_DIRECTORY, f"{UNIT_NAME}.d"):
             with contextlib.suppress(OSError):  # other files of ours, or somebody else's, are in it
                 path.parent.rmdir()
 

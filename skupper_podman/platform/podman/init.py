@@ -35,11 +35,12 @@ from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import LocalHost
 from skupper_podman.platform.podman.hostfile import writing
 from skupper_podman.platform.podman.images import RouterImage, router_image
+from skupper_podman.platform.podman.linger import linger_steps, linger_warning
 from skupper_podman.platform.podman.observe import Observation, is_site_volume, observe
 from skupper_podman.platform.podman.options import check_same
 from skupper_podman.platform.podman.ready import wait_until_ready
 from skupper_podman.platform.podman.steps import Steps
-from skupper_podman.platform.podman.supervise import linger_steps, linger_warning, unit_steps
+from skupper_podman.platform.podman.supervise import unit_steps
 
 
 def plan_init(context: Context, request: SiteRequest) -> Plan:

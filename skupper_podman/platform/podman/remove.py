@@ -20,6 +20,7 @@ from skupper_podman.platform.podman import hostimage
 from skupper_podman.platform.podman.context import Context, not_enabled
 from skupper_podman.platform.podman.facts import NetworkInfo
 from skupper_podman.platform.podman.hostfile import deleting
+from skupper_podman.platform.podman.linger import linger_removal_steps
 from skupper_podman.platform.podman.observe import Observation, container_of, is_site_volume, observe
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.platform.podman.supervise import removal_steps
@@ -42,6 +43,9 @@ def plan_delete(context: Context) -> Plan:
     steps += Steps(context.api, site.trees, site.present, now=context.now).make(changes)
     steps += _file_steps(context)
     steps.append(_last_step(context, {info.id for info in site.containers.values()}))
+    # Without lingering, the user's manager may end, and with it whatever it runs: nothing may follow.
+    others = [info.name for info in context.api.containers() if info.running and info.name not in site.containers]
+    steps += linger_removal_steps(context, others, notes)
     name = site.spec.name if site.spec else ""
     facts = {"name": name, "notes": notes, "warnings": []}
     return Plan(f"Delete site {name}".strip(), tuple(steps), facts)
@@ -71,7 +75,8 @@ def _stop_steps(context: Context, site: Observation) -> list[Step]:
 
     def start() -> None:
         for name in running:
-            context.api.start(name)
+            if context.api.container(name) is not None:  # one that a Quadlet unit started is gone when it stops
+                context.api.start(name)
 
     return [Step("stop", f"containers {', '.join(sorted(running))}", stop, start)]
 
@@ -100,7 +105,8 @@ def _labelled_networks(context: Context) -> list[NetworkInfo]:
 
 def _file_steps(context: Context) -> list[Step]:
     """Files outside volumes: our own, and the scripts that 1.9 made."""
-    paths = (context.paths.endpoint_file, context.paths.start_script, context.paths.stop_script)
+    own = context.paths
+    paths = (own.linger_mark, own.endpoint_file, own.start_script, own.stop_script)
     return [step for path in paths if (step := deleting(path)) is not None]
 
 

@@ -18,7 +18,7 @@ from skupper_podman.desired.site import SiteState, service_router, site_resource
 from skupper_podman.errors import ConflictError, NotFoundError, UsageError
 from skupper_podman.model.service import PROTOCOLS, Service, Target, check_address, check_port, check_target_host
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform.podman import live
+from skupper_podman.platform.podman import live, quadlets
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.ready import wait_for_service
@@ -240,9 +240,13 @@ def _deletion(context: Context, site: Observation, service: Service, notes: Iter
             f"rename it: podman rename {service.container} NEW",
         )
     before = state_of(site)
-    steps = _steps(context, site, before, before.without_service(service.address))
+    started_by = quadlets.file_of(context.paths, service.container)
+    steps = [
+        *quadlets.removal_steps(context, [started_by] if started_by else []),
+        *_steps(context, site, before, before.without_service(service.address)),
+    ]
     facts = {"address": service.address, "deleted": True, "notes": list(notes), "warnings": []}
-    return Plan(f"Delete service {service.address}", steps, facts)
+    return Plan(f"Delete service {service.address}", tuple(steps), facts)
 
 
 def _steps(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:

@@ -8,6 +8,7 @@ from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Tok
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
+from skupper_podman.model.units import SiteUnits
 from skupper_podman.plan import Plan
 from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
 from skupper_podman.platform.podman import init, links, plain, remove, services, status, tokens
@@ -112,6 +113,12 @@ class PodmanPlatform:
     def network_status(self) -> NetworkStatus:
         """The network as the controller last wrote it."""
         return status.network_status(self.context)
+
+    def site_units(self, quadlet: bool | None) -> SiteUnits:
+        """The unit files of the site."""
+        from skupper_podman.platform.podman import generate  # not needed by any other command
+
+        return generate.site_units(self.context, quadlet)
 
     def versions(self) -> VersionInfo:
         """Versions in use."""

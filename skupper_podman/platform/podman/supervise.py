@@ -9,40 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from skupper_podman.plan import Step, Verb
+from skupper_podman.platform.podman import quadlets
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.hostfile import deleting
 from skupper_podman.supervisor.background import Background
 from skupper_podman.supervisor.unit import UnitSettings, passed_on, unit_content
 from skupper_podman.systemd import Systemd
-
-
-def linger_steps(context: Context, warnings: list[str]) -> list[Step]:
-    """A step that lets the user's units run without a login; what an administrator must do goes to ``warnings``."""
-    systemd = _systemd(context)
-    if systemd.linger_enabled() or systemd.unavailable():
-        return []
-
-    def do() -> None:
-        if systemd.enable_linger():
-            warnings.extend(linger_warning(context))
-
-    def undo() -> None:
-        if systemd.linger_enabled():
-            systemd.disable_linger()
-
-    return [Step("update", f"lingering of user {context.user}", do, undo)]
-
-
-def linger_warning(context: Context) -> list[str]:
-    """What to do where lingering is not enabled; nothing where it is, or does not matter."""
-    systemd = _systemd(context)
-    if systemd.linger_enabled() or systemd.unavailable():
-        return []
-    return [
-        f"It is recommended to enable lingering for {context.user}, otherwise Skupper may not start on boot: "
-        f"sudo loginctl enable-linger {context.user}"
-    ]
 
 
 def unit_steps(context: Context, site_name: str, running: Iterable[str], warnings: list[str]) -> list[Step]:
@@ -58,6 +33,12 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
             "until then a process in the background watches it"
         )
         return _background_steps(context)
+    if quadlets.installed(context.paths):
+        warnings.append(
+            "Quadlet files start the site's containers, so the supervisor's unit is not used; "
+            "after a change make them anew: skupper generate unit --quadlet"
+        )
+        return []
     settings = UnitSettings(sys.executable, context.paths, site_name, passed_on(context.env))
     content = unit_content(settings)
     before, state = systemd.file_state(), systemd.state()
@@ -118,10 +99,12 @@ def removal_steps(context: Context) -> list[Step]:
     if background.running():
         start = background.start
         steps.append(Step("stop", "the supervisor in the background", background.stop, lambda: _ignore(start())))
+    steps += quadlets.removal_steps(context, quadlets.installed(context.paths))
     systemd = _systemd(context)
     before = systemd.file_state()
+    dropins = [step for path in _dropins(context) if (step := deleting(path)) is not None]
     if before is None:
-        return steps
+        return [*steps, *dropins]
     state = None if systemd.unavailable() else systemd.state()
 
     def undo() -> None:
@@ -134,7 +117,13 @@ def removal_steps(context: Context) -> list[Step]:
         if state.active in ("active", "activating", "reloading"):
             systemd.start()
 
-    return [*steps, Step("delete", f"unit {context.paths.unit_file.name}", systemd.remove, undo)]
+    # Drop-ins last: undone first, they are there when the unit is started again.
+    return [*steps, Step("delete", f"unit {context.paths.unit_file.name}", systemd.remove, undo), *dropins]
+
+
+def _dropins(context: Context) -> list[Path]:
+    """Changes to the unit made by ``systemctl edit``, which mean nothing without it."""
+    return sorted(path for path in context.paths.dropin_dir.glob("*") if path.is_file())
 
 
 def _systemd(context: Context) -> Systemd:

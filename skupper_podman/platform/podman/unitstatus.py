@@ -9,6 +9,7 @@ from skupper_podman.platform.podman.context import Context
 
 def unit_probe(context: Context) -> list[Probe]:
     """Whether systemd, or where there is none a background process, supervises the site."""
+    from skupper_podman.platform.podman import quadlets
     from skupper_podman.platform.podman.supervise import background_supervisor
     from skupper_podman.supervisor.core import says_well
     from skupper_podman.systemd import Systemd
@@ -25,6 +26,9 @@ def unit_probe(context: Context) -> list[Probe]:
         well = says_well(said)
         fix = "" if well else f"tail {background.log}; skupper doctor --fix"
         return [Probe("supervisor", "ok" if well else "failing", f"process {pid}: {said or 'it looks'}", fix=fix)]
+    started_by_quadlet = quadlets.probes(context)
+    if started_by_quadlet:
+        return started_by_quadlet
     try:
         state = systemd.state()
     except SkupperError as error:

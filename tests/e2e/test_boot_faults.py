@@ -1,0 +1,114 @@
+"""A machine that boots with something broken: the site comes back, or its unit says why, and a command mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bootsites import UNIT, await_site, booted_sites, both_come_back, manager
+from tests.e2e.machine import USER, Machine
+from tests.podmanlab import unable, until
+
+pytestmark = [
+    pytest.mark.skipif(bool(unable()), reason=unable() or "-"),
+    pytest.mark.skipif(not Path("/lib/systemd/systemd").exists(), reason="needs systemd"),
+    pytest.mark.timeout(400),
+]
+CONFIG = "volumes/skupper-internal/_data/skrouterd.json"
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    with booted_sites(disk="96m") as found:
+        yield found
+
+
+def says(machine: Machine, user: str) -> str:
+    """What the unit of the user says of itself."""
+    shown = machine.type(*manager(user), "show", "--property=StatusText", "--value", UNIT, user=user, expect=None)
+    return shown.stdout.strip()
+
+
+def journal(machine: Machine, user: str) -> str:
+    """What ``journalctl -u`` tells an operator."""
+    words = ["-u", UNIT] if user == "root" else ["--user", "-u", UNIT]
+    return machine.type("journalctl", "-b", "--no-pager", "-o", "cat", *words, user=user, expect=None).text
+
+
+def boot(machine: Machine) -> None:
+    machine.on()
+    machine.await_boot()
+    machine.plug()
+
+
+def test_a_disabled_socket_stale_locks_and_half_written_files(machine: Machine) -> None:
+    for user in ("root", USER):
+        machine.type(*manager(user), "disable", "podman.socket", user=user)
+        machine.type("skupper", "status", user=user, expect=None)
+    machine.off()
+    stale = [machine.directory / "home" / USER / ".local/share/skupper", machine.directory / "local"]
+    for directory in stale:
+        (directory / ".skupper-podman.lock").touch()
+        (directory / ".podman.yaml.1234abcd").write_text("endpo")
+    for user in ("root", USER):
+        config = machine.storage(user) / CONFIG
+        config.with_name(".skrouterd.json.1234abcd").write_bytes(config.read_bytes()[:100])
+    boot(machine)
+    both_come_back(machine)
+    for user in ("root", USER):
+        enabled = machine.type(*manager(user), "is-enabled", "podman.socket", user=user, expect=None).stdout
+        assert enabled.strip() == "disabled", "as found"
+        machine.type(*manager(user), "enable", "podman.socket", user=user)
+
+
+def test_a_full_disk(machine: Machine) -> None:
+    """Full when it boots; the site comes back when there is room, and nobody typed."""
+    machine.off()
+    filler = machine.storage("root") / "filler"
+    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(1 << 16))
+    machine.on()
+    machine.await_boot()
+    machine.plug()
+    await_site(machine, USER, 60)
+    until(
+        lambda: "no space left" in says(machine, "root").lower() or says(machine, "root") == "3 containers run",
+        60, "the unit says why, or the site is there",
+    )  # fmt: skip
+    filler.unlink()
+    await_site(machine, "root", 90)
+
+
+def test_a_truncated_configuration(machine: Machine) -> None:
+    machine.off()
+    config = machine.storage(USER) / CONFIG
+    config.write_bytes(config.read_bytes()[: config.stat().st_size // 2])
+    boot(machine)
+    until(lambda: "skupper-router: stopped with exit code" in says(machine, USER), 60, "the unit says what fails")
+    until(lambda: "skupper-router said:" in journal(machine, USER), 30, "its journal tells what the router said")
+    assert "skrouterd.json" in journal(machine, USER)
+    machine.type("skupper", "init", user=USER)
+    await_site(machine, USER, 60)
+
+
+def test_containers_and_image_pruned(machine: Machine) -> None:
+    """As ``podman system prune`` does to what is stopped: only volumes are left."""
+    machine.type("systemctl", "stop", UNIT)
+    machine.type("podman", "container", "prune", "--force")
+    machine.type("podman", "image", "prune", "--all", "--force")
+    machine.off()
+    boot(machine)
+    until(lambda: "skupper-router does not exist (skupper init" in says(machine, "root"), 60, "the unit says why")
+    assert machine.type("systemctl", "is-active", UNIT, expect=None).stdout.strip() in ("active", "activating")
+    machine.type("skupper", "init")
+    await_site(machine, "root", 60)
+
+
+def test_only_the_image_s_record_is_lost(machine: Machine) -> None:
+    machine.off()
+    (machine.storage(USER) / "overlay-images/images.json").write_text("[]")
+    boot(machine)
+    both_come_back(machine)
