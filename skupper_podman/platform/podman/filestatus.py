@@ -31,8 +31,9 @@ def _damaged(site: Observation) -> Iterator[Probe]:
 
 
 def _missing(site: Observation) -> Iterator[Probe]:
+    optional = set() if site.spec is not None and site.spec.serves_claims else {names.CLAIMS}
     for volume in (*names.SITE_VOLUMES, *(link.name for link in site.links)):
-        if volume not in site.volumes:
+        if volume not in site.volumes and volume not in optional:
             yield Probe(f"volume {volume}", "failing", "it does not exist", fix="skupper init")
     damaged = {text.partition(": ")[0] for text in site.damage}
     wanted = ["", *(f"{service.address}/" for service in own_services(site))]
