@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from tests.e2e.conftest import PAGE, PROGRAMS
 from tests.e2e.machine import USER, Machine
@@ -23,7 +24,7 @@ def manager(user: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def booted_sites(disk: str = "") -> Iterator[Machine]:
+def booted_sites(disk: Path | None = None) -> Iterator[Machine]:
     """The machine with its sites; the third one, on another host, has the server. ``disk`` as for :class:`Machine`."""
     with Lab("east", "yard") as lab:
         east, yard = lab.hosts
@@ -79,9 +80,7 @@ def works(machine: Machine, user: str) -> bool:
 def show(machine: Machine) -> None:
     """What was seen last, and what the units say, for the report of a failure."""
     print(machine.last)
-    print(
-        machine.type("journalctl", "-b", "--no-pager", "-n", "60", "-t", "python3", "-t", "systemd", expect=None).text
-    )
+    print(machine.type("journalctl", "-b", "--no-pager", "-n", "60", "-t", "python3", expect=None).text)
 
 
 def await_site(machine: Machine, user: str, seconds: float) -> None:

@@ -40,8 +40,8 @@ cgroupns = "private"
 class Machine:
     """The machine; it runs on ``host`` and is host ``number`` of ``lab``."""
 
-    def __init__(self, lab: Lab, host: Host, number: int, disk: str = "") -> None:
-        """``disk`` is the size of the file system of root's containers, if it is to have one of its own."""
+    def __init__(self, lab: Lab, host: Host, number: int, disk: Path | None = None) -> None:
+        """``disk`` is where root's containers are, if not with the rest."""
         self.disk = disk
         self.lab = lab
         self.host = host
@@ -69,11 +69,11 @@ class Machine:
         kept = {"/var/lib/containers": "containers", "/usr/local/bin": "local", "/home": "home"}
         volumes = [*(f"{path}:{path}:ro" for path in ("/usr", *_programs()))]
         for place, name in kept.items():
-            (self.directory / name).mkdir()
             if name == "containers" and self.disk:
-                options = ["-o", f"size={self.disk},mode=755"]
-                subprocess.run(["mount", "-t", "tmpfs", *options, "tmpfs", self.directory / name], check=True)
-            volumes.append(f"{self.directory / name}:{place}")
+                (self.directory / name).symlink_to(self.disk)
+            else:
+                (self.directory / name).mkdir()
+            volumes.append(f"{(self.directory / name).resolve()}:{place}")
         home = self.directory / "home" / USER
         home.mkdir(mode=0o700)
         shutil.chown(home, USER_ID, USER_ID)
@@ -118,8 +118,6 @@ class Machine:
     def scrap(self) -> None:
         """Throw it away."""
         self.host.podman("rm", "--force", "--time", "0", _NAME, check=False)
-        if self.disk:
-            subprocess.run(["umount", "--lazy", self.directory / "containers"], check=False)
 
     # -- power and cable
 

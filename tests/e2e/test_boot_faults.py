@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,9 +21,15 @@ CONFIG = "volumes/skupper-internal/_data/skrouterd.json"
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    with booted_sites(disk="96m") as found:
-        yield found
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Root's containers are on a small disk. It is mounted first: the hosts of the lab see what was there then."""
+    disk = tmp_path_factory.mktemp("disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=755", "tmpfs", disk], check=True)
+    try:
+        with booted_sites(disk) as found:
+            yield found
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def says(machine: Machine, user: str) -> str:

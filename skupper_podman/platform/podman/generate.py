@@ -96,14 +96,15 @@ def _containers(site: Observation) -> list[Container]:
     missing = [name for name in wanted if name not in states]
     if missing:
         raise ConflictError(f"the site is not complete: there is no container {', '.join(missing)}", "skupper init")
-    return [_plain(states[name].container) for name in wanted]
+    return [_plain(states[name].container, site.containers[name].id) for name in wanted]
 
 
-def _plain(container: Container) -> Container:
+def _plain(container: Container, identity: str) -> Container:
     """Without what its image and Podman added."""
     env = {key: value for key, value in container.env.items() if key not in _OF_IMAGE}
     labels = {key: value for key, value in container.labels.items() if key != _OF_QUADLET}
-    return replace(container, env=env, labels=labels)
+    aliases = tuple(alias for alias in container.aliases if not identity.startswith(alias))
+    return replace(container, env=env, labels=labels, aliases=aliases)
 
 
 def _used(site: Observation, containers: list[Container]) -> tuple[Network, list[Volume]]:
