@@ -18,6 +18,8 @@ from skupper_podman.paths import UNIT_NAME, Paths, linger_file
 from skupper_podman.process import Completed, run
 
 QUERY_TIMEOUT = 10.0
+CHANGE_TIMEOUT = 60.0
+"""Seconds a change to what the manager knows may take: on a busy host it reads all its units again."""
 _POLL = 0.2
 START_TIMEOUT = 120.0
 """Seconds a start or stop may take: it waits until the unit says that the site runs, or has stopped."""
@@ -84,15 +86,15 @@ class Systemd:
 
     def reload(self) -> None:
         """Let the manager read changed unit files."""
-        self._do("daemon-reload", timeout=QUERY_TIMEOUT)
+        self._do("daemon-reload", timeout=CHANGE_TIMEOUT)
 
     def enable(self) -> None:
         """Start the unit at every boot (or login, without linger)."""
-        self._do("enable", UNIT_NAME, timeout=QUERY_TIMEOUT)
+        self._do("enable", UNIT_NAME, timeout=CHANGE_TIMEOUT)
 
     def disable(self) -> None:
         """No longer start it by itself; it may be unknown."""
-        self._systemctl("disable", UNIT_NAME, timeout=QUERY_TIMEOUT)
+        self._systemctl("disable", UNIT_NAME, timeout=CHANGE_TIMEOUT)
 
     def start(self) -> None:
         """Start the unit and wait until it is up.
