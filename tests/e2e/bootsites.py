@@ -77,6 +77,12 @@ def works(machine: Machine, user: str) -> bool:
     return fetched.stdout == PAGE and well
 
 
+def journal(machine: Machine, user: str) -> str:
+    """What ``journalctl -u`` tells an operator."""
+    words = ["-u", UNIT] if user == "root" else ["--user", "-u", UNIT]
+    return machine.type("journalctl", "-b", "--no-pager", "-o", "cat", *words, user=user, expect=None).text
+
+
 def show(machine: Machine) -> None:
     """What was seen last, and what the units say, for the report of a failure."""
     print(machine.last)

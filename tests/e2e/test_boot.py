@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.bootsites import USERS, booted_sites, both_come_back, manager
+from tests.e2e.bootsites import USERS, booted_sites, both_come_back, journal, manager
 from tests.e2e.machine import Machine
 from tests.podmanlab import unable
 
@@ -29,10 +29,12 @@ def machine() -> Iterator[Machine]:
 
 def test_after_a_power_cut_with_a_late_network(machine: Machine) -> None:
     machine.power_cut()
-    machine.await_boot()
     time.sleep(LATE)
     machine.plug()
+    machine.await_boot()
     both_come_back(machine)
+    for user in USERS:
+        assert "waiting for the network" in journal(machine, user)
 
 
 def test_after_a_reboot(machine: Machine) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.bootsites import UNIT, await_site, booted_sites, both_come_back, manager
+from tests.e2e.bootsites import UNIT, await_site, booted_sites, both_come_back, journal, manager
 from tests.e2e.machine import USER, Machine
 from tests.podmanlab import unable, until
 
 pytestmark = [
     pytest.mark.skipif(bool(unable()), reason=unable() or "-"),
     pytest.mark.skipif(not Path("/lib/systemd/systemd").exists(), reason="needs systemd"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(600),
 ]
 CONFIG = "volumes/skupper-internal/_data/skrouterd.json"
 
@@ -38,16 +38,10 @@ def says(machine: Machine, user: str) -> str:
     return shown.stdout.strip()
 
 
-def journal(machine: Machine, user: str) -> str:
-    """What ``journalctl -u`` tells an operator."""
-    words = ["-u", UNIT] if user == "root" else ["--user", "-u", UNIT]
-    return machine.type("journalctl", "-b", "--no-pager", "-o", "cat", *words, user=user, expect=None).text
-
-
 def boot(machine: Machine) -> None:
     machine.on()
-    machine.await_boot()
     machine.plug()
+    machine.await_boot()
 
 
 def test_a_disabled_socket_stale_locks_and_half_written_files(machine: Machine) -> None:
@@ -78,8 +72,8 @@ def test_a_full_disk(machine: Machine) -> None:
         while True:
             file.write(bytes(1 << 16))
     machine.on()
-    machine.await_boot()
     machine.plug()
+    machine.await_boot()
     await_site(machine, USER, 60)
     until(
         lambda: "no space left" in says(machine, "root").lower() or says(machine, "root") == "3 containers run",
