@@ -86,7 +86,7 @@ def journal(machine: Machine, user: str) -> str:
 def show(machine: Machine) -> None:
     """What was seen last, and what the units say, for the report of a failure."""
     print(machine.last)
-    print(machine.type("journalctl", "-b", "--no-pager", "-n", "60", "-t", "python3", expect=None).text)
+    print(machine.type("journalctl", "-b", "--no-pager", "-n", "60", "-t", "skupper-podman", expect=None).text)
 
 
 def await_site(machine: Machine, user: str, seconds: float) -> None:
