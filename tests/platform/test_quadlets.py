@@ -61,6 +61,8 @@ def test_only_ours_count_containers_first(context: Context) -> None:
     found = quadlets.file_of(context.paths, "backend")
     assert found == context.paths.quadlet_dir / "skupper-service-backend.container"
     assert quadlets.file_of(context.paths, "other") is None
+    (note,) = quadlets.missing_note(context.paths)
+    assert note.endswith(f"--output-directory {context.paths.quadlet_dir}")
     names = [quadlets.unit_name(context.paths.quadlet_dir / name) for name in FILES[1:]]
     assert names == ["skupper-service-backend.service", "skupper-network.service", "skupper-internal-volume.service"]
 
@@ -87,6 +89,7 @@ def test_without_a_manager_the_files_go_all_the_same(context: Context, manager: 
     assert manager.asked == []
     assert quadlets.installed(context.paths) == ()
     assert quadlets.removal_steps(context, ()) == []
+    assert quadlets.missing_note(context.paths) == []
 
 
 def test_each_container_s_unit_is_probed(context: Context, manager: Manager) -> None:

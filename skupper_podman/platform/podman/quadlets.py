@@ -31,6 +31,17 @@ def installed(paths: Paths) -> tuple[Path, ...]:
     return tuple(sorted(ours, key=lambda path: (_KINDS.index(path.suffix), path.name)))
 
 
+def missing_note(paths: Paths) -> list[str]:
+    """What to tell who adds a container to a site that Quadlet files start; nothing where there are none."""
+    if not installed(paths):
+        return []
+    directory = paths.quadlet_dir
+    return [
+        "Quadlet files start this site's containers, and this one has none: "
+        f"skupper generate unit --quadlet --output-directory {directory}"
+    ]
+
+
 def file_of(paths: Paths, container: str) -> Path | None:
     """The file that starts the container of a service, if there is one."""
     name = f"{service_unit(container)}.container"

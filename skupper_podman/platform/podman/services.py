@@ -57,6 +57,7 @@ def plan_service_create(context: Context, service: Service) -> Plan:
     warnings = (
         [] if _router_runs(site) else [f"container {names.ROUTER} does not run, so the service cannot be reached"]
     )
+    warnings += quadlets.missing_note(context.paths)
     facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": warnings}
     return Plan(f"Create service {service.address}", tuple(steps), facts)
 
