@@ -143,6 +143,12 @@ def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
     return Volume(name, _labels(spec, {names.TYPE_LABEL: kind, names.METADATA_LABEL: metadata}))
 
 
+def site_volume_names(spec: SiteSpec) -> tuple[str, ...]:
+    """The volumes that this site has, whatever its links."""
+    claims = (names.CLAIMS,) if spec.serves_claims else ()
+    return (*names.AUTHORITIES, *names.CREDENTIALS, *names.PLAIN_VOLUMES, *claims)
+
+
 def _site_volumes(spec: SiteSpec) -> list[Resource]:
     volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in names.AUTHORITIES]
     volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in names.CREDENTIALS]

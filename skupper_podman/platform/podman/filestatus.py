@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skupper_podman.desired import names
+from skupper_podman.desired.site import site_volume_names
 from skupper_podman.model.status import Probe
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.observe import Observation
@@ -31,9 +32,9 @@ def _damaged(site: Observation) -> Iterator[Probe]:
 
 
 def _missing(site: Observation) -> Iterator[Probe]:
-    optional = set() if site.spec is not None and site.spec.serves_claims else {names.CLAIMS}
-    for volume in (*names.SITE_VOLUMES, *(link.name for link in site.links)):
-        if volume not in site.volumes and volume not in optional:
+    assert site.spec is not None
+    for volume in (*site_volume_names(site.spec), *(link.name for link in site.links)):
+        if volume not in site.volumes:
             yield Probe(f"volume {volume}", "failing", "it does not exist", fix="skupper init")
     damaged = {text.partition(": ")[0] for text in site.damage}
     wanted = ["", *(f"{service.address}/" for service in own_services(site))]
