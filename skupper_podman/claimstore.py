@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -23,11 +24,10 @@ from skupper_podman.desired.claimrecords import (
     is_record_name,
     parse_record,
 )
-from skupper_podman.errors import ConflictError, InvalidError, SkupperError
+from skupper_podman.errors import ConflictError, InvalidError, PlatformError, SkupperError
 from skupper_podman.files import Tree
 from skupper_podman.locks import held
 
-_LOCK: Final = ".lock"
 _SUFFIX: Final = ".yaml"
 _MODE: Final = 0o600
 _LIMIT: Final = 1 << 16
@@ -129,7 +129,12 @@ class ClaimStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with held(self.tree.open_lock(_LOCK, _MODE), str(self.tree.root / _LOCK), timeout=_PATIENCE):
+        # The directory is the lock: nothing more needs to be made, and it is the same on the host and in containers.
+        try:
+            directory = os.open(self.tree.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise PlatformError(f"cannot open {self.tree.root}: {error.strerror}") from error
+        with held(directory, str(self.tree.root), timeout=_PATIENCE):
             yield
 
 

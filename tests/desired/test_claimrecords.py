@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skupper_podman.desired.claimrecords import (
@@ -55,6 +55,7 @@ def test_absent_limits_are_none() -> None:
     assert free.redeemed().remaining is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64), st.none() | st.integers(0, 9), st.integers(0, 9), st.booleans())
 def test_what_is_written_is_read(password: bytes, remaining: int | None, made: int, expires: bool) -> None:
     record = replace(RECORD, password=password, remaining=remaining, made=made, expires=NOW if expires else None)
@@ -83,6 +84,7 @@ def test_other_documents_are_no_records(content: bytes) -> None:
     assert parse_record("c1", content) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_none_or_damaged(content: bytes) -> None:
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from skupper_podman.desired import names
 from skupper_podman.desired.containers import claims_ports
 from skupper_podman.model.site import CLAIMS_PORT, SiteSpec
 from skupper_podman.platform.podman.host import Host
@@ -20,7 +21,10 @@ def with_claims(site: Observation, asked: SiteSpec, host: Host) -> tuple[Observa
     if found is None or found.claims_port is not None:
         return site, ()
     spec = replace(found, claims_port=asked.claims_port)
-    taken = any(host.try_bind(port.host_ip, port.host_port) for port in claims_ports(spec))
+    controller = site.containers.get(names.CONTROLLER)
+    own = {port.host_port for port in controller.ports} if controller is not None else set()
+    wanted = [port for port in claims_ports(spec) if port.host_port not in own]
+    taken = any(host.try_bind(port.host_ip, port.host_port) for port in wanted)
     if taken and asked.claims_port == CLAIMS_PORT:
         return site, (
             f"port {CLAIMS_PORT} is taken, so this site still issues certificates only; to let it issue claims: "
