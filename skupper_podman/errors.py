@@ -5,6 +5,7 @@
     ├─ NotEnabledError           exit 1   there is no site here
     ├─ ConflictError             exit 1   what exists stands in the way of what is asked
     ├─ InvalidError              exit 1   a token, configuration or value is malformed
+    │  └─ LinkCheckError         exit 1   a token cannot make a link; names the check that says so
     ├─ NotFoundError             exit 1   the named link, service or target does not exist
     ├─ PlatformError             exit 1   Podman, systemd or the host refused
     │  ├─ EndpointError          exit 1   the Podman API cannot be reached
@@ -52,6 +53,18 @@ class ConflictError(SkupperError):
 
 class InvalidError(SkupperError):
     """A token, a file or a value is malformed."""
+
+
+class LinkCheckError(InvalidError):
+    """A token cannot make a link; nothing has been changed. ``check`` is the stable identifier of the check.
+
+    In their order: ``link-token``, ``link-expiry``, ``link-self``, ``link-duplicate``, ``link-version``,
+    ``link-dns``, ``link-tcp``, ``link-tls``, ``link-claim``.
+    """
+
+    def __init__(self, check: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.check = check
 
 
 class NotFoundError(SkupperError):

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "link": ("", "Manage skupper links definitions"),
     "link create": ("link", "Links this skupper site to the site that issued the token"),
     "link delete": ("link", "Remove specified link"),
+    "link update": ("link", "Change the cost of a link"),
     "link status": ("link", "Check whether a link to another Skupper site is active"),
     "network": ("", "Show information about the sites and services included in the network."),
     "network status": ("network", "Show information about the current site, and connected sites"),

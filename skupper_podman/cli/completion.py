@@ -127,6 +127,10 @@ def _links(platform: Platform) -> list[str]:
     return [link.name for link in platform.links()]
 
 
+def _claims(platform: Platform) -> list[str]:
+    return [claim.name for claim in platform.claims()]
+
+
 def _services(platform: Platform) -> list[str]:
     return [service.address for service in platform.services()]
 
@@ -146,6 +150,8 @@ _FIXED: Final[Mapping[tuple[str, int], tuple[str, ...]]] = {
 _NAMES: Final[Mapping[tuple[str, int], Callable[[Platform], list[str]]]] = {
     ("link delete", 0): _links,
     ("link status", 0): _links,
+    ("link update", 0): _links,
+    ("token revoke", 0): _claims,
     ("service bind", 0): _services,
     ("service delete", 0): _services,
     ("service status", 0): _services,

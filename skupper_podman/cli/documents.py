@@ -29,7 +29,8 @@ kind               keys of ``data``
 ``Platform``       ``platform``, ``origin``, ``previous``
 ``Plan``           ``title``, ``wouldChange``, ``steps`` [{verb, what, detail}], ``facts``
 ``Site``           ``action`` (``created``, ``repaired``, ``unchanged`` or ``deleted``), ``user``, ``facts``
-``Link``           ``action`` (``created`` or ``deleted``), ``name``, ``facts``
+``Link``           ``action`` (``created``, ``replaced``, ``updated``, ``unchanged`` or ``deleted``), ``name``,
+                   ``facts``
 ``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed`` or
                    ``unchanged``), ``address``, ``facts``
 ``Token``          ``action`` (``created`` or ``revoked``), ``file``, ``name``, ``type`` (``claim`` or ``cert``),

@@ -34,17 +34,23 @@ class Create:
 
     cost: int = flag("cost", "int32", "Specify a cost for this link.", default=1)
     name: str = flag("name", "string", "Provide a specific name for the link (used when deleting it)")
+    replace: bool = flag("replace", "bool", "Put this link in the place of the one to the same site, if there is one")
 
 
 @command(app, "link create", Create, usage="<input-token-file>", rule=exactly(1), changes=True)
 def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Result:
-    """Links this skupper site to the site that issued the token"""
+    """Links this skupper site to the site that issued the token
+
+    Before anything is changed the token is checked, in this order: its fields, expiry, that it is another site's, that
+    there is no link to that site, DNS, TCP, TLS; then a claim is redeemed. A router that cannot be reached now is only
+    a warning: the link is made when it can.
+    """
     token = read_token(Path(arguments[0]))
     # Without the flag the token itself may ask for a cost.
     cost = options.cost if "cost" in session.given else None
     if options.cost < 1:
         raise UsageError(f"invalid link cost {options.cost}: it must be at least 1")
-    plan = session.plan(lambda platform: platform.plan_link_create(token, options.name, cost))
+    plan = session.plan(lambda platform: platform.plan_link_create(token, options.name, cost, replace=options.replace))
 
     def text(facts: Mapping[str, object]) -> str:
         where = facts.get("url") or f"{facts.get('host', '')}:{facts.get('port', '')}"
@@ -55,7 +61,33 @@ def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Res
         )
 
     name = str(plan.facts.get("name", options.name))
-    return session.carry_out(plan, Outcome("Link", {"action": "created", "name": name}, text))
+    action = "replaced" if plan.facts.get("replaced") else "created"
+    return session.carry_out(plan, Outcome("Link", {"action": action, "name": name}, text))
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Flags of ``link update``."""
+
+    cost: int = flag("cost", "int32", "The new cost of the link", default=0)
+
+
+@command(app, "link update", Update, usage="<name>", rule=exactly(1), changes=True)
+def update(session: Session, options: Update, arguments: tuple[str, ...]) -> Result:
+    """Change the cost of a link
+
+    The router closes this link and opens it again with the new cost; connections over other links go on. The lowest
+    total cost wins: 99999 makes a link that is used only when there is no other way.
+    """
+    name = arguments[0]
+    if "cost" not in session.given:
+        raise UsageError("nothing to change: give the link another cost with --cost")
+    if options.cost < 1:
+        raise UsageError(f"invalid link cost {options.cost}: it must be at least 1")
+    plan = session.plan(lambda platform: platform.plan_link_update(name, options.cost))
+    action = "updated" if plan.changed else "unchanged"
+    text = f"Link '{name}' has cost {options.cost}" + ("\n" if plan.changed else " already\n")
+    return session.carry_out(plan, Outcome("Link", {"action": action, "name": name}, lambda _facts: text))
 
 
 @dataclass(frozen=True, slots=True)

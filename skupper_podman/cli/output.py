@@ -12,7 +12,7 @@ from typing import Any
 from skupper_podman.cli.render.clean import clean
 from skupper_podman.cli.result import Json, Result, error_envelope
 from skupper_podman.cli.world import World
-from skupper_podman.errors import PreflightError, SkupperError
+from skupper_podman.errors import Blocker, LinkCheckError, PreflightError, SkupperError
 
 
 def print_result(world: World, result: Result, output: str) -> None:
@@ -63,6 +63,8 @@ def print_error(world: World, error: SkupperError, output: str, usage: str = "")
 def error_document(error: SkupperError) -> dict[str, Json]:
     """The envelope of a failure."""
     blockers = error.blockers if isinstance(error, PreflightError) else ()
+    if isinstance(error, LinkCheckError):
+        blockers = (Blocker(error.check, error.message, error.hint),)
     checks: list[Json] = [{"check": blocker.check, "cause": blocker.cause, "fix": blocker.fix} for blocker in blockers]
     return error_envelope(_public_type(type(error)), error.message, error.hint, checks)
 

@@ -30,7 +30,8 @@ A failure is printed on stdout in its place, with the same exit code as in text 
       }
     }
 
-``checks`` lists every blocker of a preflight, else it is empty. ``type`` is a name from :mod:`skupper_podman.errors`.
+``checks`` lists every blocker of a preflight, or the check of a link that failed, else it is empty. ``type`` is a name
+from :mod:`skupper_podman.errors`.
 
 Within ``skupper-podman/v1`` keys are only added: none is renamed, removed, or given another type.
 

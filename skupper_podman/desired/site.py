@@ -28,10 +28,10 @@ from skupper_podman.desired.resources import (
     VolumeFile,
 )
 from skupper_podman.desired.services import ServicesDocument
-from skupper_podman.desired.tokens import LinkSecret, metadata_label
+from skupper_podman.desired.tokens import LinkSecret, Role, metadata_label
 from skupper_podman.model.service import Service
 from skupper_podman.model.site import SiteSpec
-from skupper_podman.router.config import RouterConfig, SiteMetadata
+from skupper_podman.router.config import Entity, RouterConfig, SiteMetadata
 from skupper_podman.router.documents import (
     ServiceRouter,
     SiteRouter,
@@ -178,14 +178,39 @@ def _site_files(state: SiteState) -> list[Resource]:
 def site_router_config(state: SiteState) -> RouterConfig:
     """The configuration of the site's router: what is there already, with everything the site needs."""
     spec = state.spec
-    edge = spec.router_mode == "edge"
     logging = {log.module: log.level for log in spec.router_logging}
-    wanted = site_config(SiteRouter(spec.name, _metadata(spec), edge=edge, logging=logging))
+    wanted = site_config(SiteRouter(spec.name, _metadata(spec), edge=is_edge(spec), logging=logging))
     for link in state.links:
-        if link.kind == names.CONNECTION_TOKEN:
-            host, port = link.endpoint("edge" if edge else "inter-router")
-            wanted = wanted.put_all(link_entities(link.name, host, port, cost=link.cost, edge=edge))
+        wanted = wanted.put_all(link_connector(spec, link))
     return _merged(state.configs.get(""), wanted)
+
+
+def is_edge(spec: SiteSpec) -> bool:
+    """Whether the site's router is an edge of other sites' routers."""
+    return spec.router_mode == "edge"
+
+
+def link_role(spec: SiteSpec) -> Role:
+    """The role of the site's own links."""
+    return "edge" if is_edge(spec) else "inter-router"
+
+
+def link_connector(spec: SiteSpec, link: LinkSecret) -> tuple[Entity, ...]:
+    """The profile and the connector of a link; nothing for a claim that was not redeemed."""
+    if link.kind != names.CONNECTION_TOKEN:
+        return ()
+    host, port = link.endpoint(link_role(spec))
+    return link_entities(link.name, host, port, cost=link.cost, edge=is_edge(spec))
+
+
+def service_uplinks(state: SiteState) -> tuple[Entity, ...] | None:
+    """What the routers of services connect by; None for the site's own router.
+
+    An edge router takes no connections of other edges, so on an edge site each service uses the links itself.
+    """
+    if not is_edge(state.spec):
+        return None
+    return tuple(entity for link in state.links for entity in link_connector(state.spec, link))
 
 
 def _metadata(spec: SiteSpec) -> SiteMetadata:
@@ -228,12 +253,13 @@ def _secret_file(volume: str, path: str, content: bytes) -> VolumeFile:
 
 
 def service_router_config(state: SiteState, service: Service, site: RouterConfig) -> RouterConfig:
-    """The configuration of a service's own edge router: exactly its listeners and targets, and what else is there.
+    """The configuration of a service's own edge router: exactly its uplinks and targets, and what else is there.
 
     ``site`` is the configuration of the site's router, whose logging it takes over.
     """
     router = service_router(state.spec, service)
-    wanted = service_config(router, log=site.of_type("log"))
+    uplinks = service_uplinks(state)
+    wanted = service_config(router, log=site.of_type("log"), uplinks=uplinks)
     for target in service.targets:
         wanted = wanted.put_all(target_connectors(router, target.host, dict(target.ports)))
     present = state.configs.get(service.address)
@@ -241,7 +267,14 @@ def service_router_config(state: SiteState, service: Service, site: RouterConfig
         return wanted
     for connector in present.of_type("tcpConnector", "httpConnector"):
         present = present.remove(connector.type, connector.key or "")
-    return _merged(present, wanted)
+    return _merged(present if uplinks is None else _without_uplinks(present), wanted)
+
+
+def _without_uplinks(config: RouterConfig) -> RouterConfig:
+    for connector in config.of_type("connector"):
+        config = config.remove("sslProfile", connector.text("sslProfile"))
+        config = config.remove("connector", connector.key or "")
+    return config
 
 
 def service_router(spec: SiteSpec, service: Service) -> ServiceRouter:

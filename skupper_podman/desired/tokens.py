@@ -15,14 +15,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import yaml
 
 from skupper_podman import SKUPPER_VERSION
 from skupper_podman.desired import names
 from skupper_podman.desired.gojson import compact
-from skupper_podman.errors import InvalidError
+from skupper_podman.errors import InvalidError, LinkCheckError
 from skupper_podman.model.link import Token, TokenKind
 
 GENERATED_BY: Final = "skupper.io/generated-by"
@@ -144,32 +144,59 @@ def claim_token(name: str, site_id: str, url: str, password: bytes, authority: b
     return Token(name, "token-claim", {names.TYPE_LABEL: names.TOKEN_CLAIM}, annotations, data)
 
 
-def check_token(token: Token, site_id: str, links: Mapping[str, str]) -> None:
+Role = Literal["inter-router", "edge"]
+
+
+def check_token(token: Token, site_id: str, links: Mapping[str, str], role: Role = "inter-router") -> None:
     """Check that a link may be made from the token by the site ``site_id``, whose links are ``links`` (name: peer id).
 
     Raises:
-        InvalidError: a field is missing, it is this site's own token, a link to its site exists, or it is too old.
+        LinkCheckError: a field is missing, it is this site's own token, a link to its site exists, or it is too old.
+    """
+    check_fields(token, role)
+    check_origin(token, site_id, links)
+
+
+def check_fields(token: Token, role: Role = "inter-router") -> None:
+    """Check that the token has all a link of that role needs.
+
+    Raises:
+        LinkCheckError: a field is missing.
     """
     if token.kind == names.TOKEN_CLAIM:
         _require(token, ("password",))
         if not token.annotations.get(CLAIM_URL):
-            raise InvalidError("Expected skupper.io/url annotation")
+            raise LinkCheckError("link-token", "Expected skupper.io/url annotation")
     else:
         _require(token, ("ca.crt",) if TEMPLATE in token.annotations else CERTIFICATE_FIELDS)
-        _check_endpoint(token)
+        _check_endpoint(token, role)
     if not token.annotations:
-        raise InvalidError("The secret has not annotations")
+        raise LinkCheckError("link-token", "The secret has not annotations")
+    if not token.generated_by:
+        raise LinkCheckError("link-token", "Can't find secret origin.")
+
+
+def check_origin(token: Token, site_id: str, links: Mapping[str, str]) -> None:
+    """Check that the token is another site's, to which there is no link, and which is not too old.
+
+    Raises:
+        LinkCheckError: it is not.
+    """
     origin = token.generated_by
-    if not origin:
-        raise InvalidError("Can't find secret origin.")
     if origin == site_id:
-        raise InvalidError("Can't create connection to self with token", "use the token on another host")
+        raise LinkCheckError("link-self", "Can't create connection to self with token", "use the token on another host")
     for name, peer in links.items():
         if peer == origin:
-            raise InvalidError(
-                f'Already connected to "{origin}".', f"the link is {name}; to replace it: skupper link delete {name}"
+            raise LinkCheckError(
+                "link-duplicate",
+                f'Already connected to "{origin}".',
+                f"the link is {name}; to replace it by one with this token, as after revoke-access: --replace; "
+                f"to change its cost: skupper link update {name} --cost N",
             )
-    check_version(token.site_version)
+    try:
+        check_version(token.site_version)
+    except InvalidError as error:
+        raise LinkCheckError("link-version", error.message, "update the other site") from None
 
 
 def check_version(version: str) -> None:
@@ -239,14 +266,16 @@ def parse_link(name: str, labels: Mapping[str, str], data: Mapping[str, bytes]) 
 def _require(token: Token, fields: tuple[str, ...]) -> None:
     for name in fields:
         if not token.data.get(name):
-            raise InvalidError(f"Expected {name} field in secret data")
+            raise LinkCheckError("link-token", f"Expected {name} field in secret data")
 
 
-def _check_endpoint(token: Token) -> None:
-    host, port = token.endpoint("inter-router")
+def _check_endpoint(token: Token, role: Role) -> None:
+    host, port = token.endpoint(role)
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise InvalidError(
-            "Secret is not a valid skupper token", "it names no host and port to connect to; ask for a new token"
+        raise LinkCheckError(
+            "link-token",
+            "Secret is not a valid skupper token",
+            f"it names no host and port for {role} connections; ask for a new token",
         )
 
 

@@ -73,8 +73,15 @@ class Platform(Protocol):
         """Plan to remove everything of the site (also of a half-broken one) and nothing else."""
         ...
 
-    def plan_link_create(self, token: Token, name: str, cost: int | None) -> Plan:
-        """Plan a link; ``name`` empty chooses ``link<n>``. ``Plan.facts`` has ``name``, ``host``, ``port``."""
+    def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
+        """Plan a link; ``name`` empty chooses ``link<n>``. ``Plan.facts`` has ``name``, ``host``, ``port``.
+
+        With ``replace`` it takes the place of the link to the same site, if there is one, and its name and cost.
+        """
+        ...
+
+    def plan_link_update(self, name: str, cost: int) -> Plan:
+        """Plan to give a link another cost; an empty plan if it has that cost."""
         ...
 
     def plan_link_delete(self, name: str) -> Plan:

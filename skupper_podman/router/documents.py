@@ -199,27 +199,35 @@ def connector_name(address: str, host: str, port: int, target_port: int) -> str:
     return f"{address}@{host}:{port}:{target_port}"
 
 
-def service_config(service: ServiceRouter, *, log: Iterable[Entity] = ()) -> RouterConfig:
-    """The configuration of a service's edge router, without targets; ``log`` is what the site's router has."""
+def service_config(
+    service: ServiceRouter, *, log: Iterable[Entity] = (), uplinks: Iterable[Entity] | None = None
+) -> RouterConfig:
+    """The configuration of a service's edge router, without targets; ``log`` is what the site's router has.
+
+    It connects to the site's router, unless that is an edge itself: then ``uplinks`` are the site's links, and each
+    service uses them by itself.
+    """
     base = SiteRouter(f"{service.site_router_id}-{service.address}", service.site, edge=True)
-    entities = [ssl_profile(INTERNAL_PROFILE)]
+    entities = [ssl_profile(INTERNAL_PROFILE)] if uplinks is None else []
     if service.tls:
         entities.append(ssl_profile(f"{SERVICE_TLS_PREFIX}{service.address}"))
-    entities.append(
-        Entity.of(
-            "connector",
-            {
-                "name": UPLINK,
-                "role": "edge",
-                "host": SITE_ROUTER_HOST,
-                "port": str(EDGE_PORT),
-                "sslProfile": INTERNAL_PROFILE,
-            },
-        )
-    )
+    entities += [_uplink()] if uplinks is None else list(uplinks)
     entities.append(Entity.of("listener", {"name": "amqp", "host": "127.0.0.1", "port": AMQP_PORT}))
     entities += [_bridge_listener(service, port) for port in service.ports]
     return initial_config(base).put_all([*entities, *log])
+
+
+def _uplink() -> Entity:
+    return Entity.of(
+        "connector",
+        {
+            "name": UPLINK,
+            "role": "edge",
+            "host": SITE_ROUTER_HOST,
+            "port": str(EDGE_PORT),
+            "sslProfile": INTERNAL_PROFILE,
+        },
+    )
 
 
 def target_connectors(service: ServiceRouter, host: str, ports: Mapping[int, int]) -> tuple[Entity, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from skupper_podman.desired.tokens import parse_token
-from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError
+from skupper_podman.errors import ConflictError, LinkCheckError, NotEnabledError, NotFoundError, SkupperError
 from skupper_podman.model.link import Token
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
@@ -114,8 +114,19 @@ class PlatformContract:
         applied(plan)
         assert [link.name for link in platform.links()] == ["link1"]
         assert [status.link for status in platform.link_status()] == list(platform.links())
-        with pytest.raises(SkupperError):
+        with pytest.raises(LinkCheckError, match="Already connected") as caught:
             platform.plan_link_create(token, "", None)
+        assert caught.value.check == "link-duplicate"
+        applied(platform.plan_link_update("link1", 99999))
+        assert platform.links()[0].cost == 99999
+        assert platform.plan_link_update("link1", 99999).steps == ()
+        applied(platform.plan_link_create(token, "", None, replace=True))
+        assert [(link.name, link.cost) for link in platform.links()] == [("link1", 99999)]
+        applied(platform.plan_link_create(token, "other", 7, replace=True))
+        assert [(link.name, link.cost) for link in platform.links()] == [("other", 7)]
+        with pytest.raises(NotFoundError):
+            platform.plan_link_update("link1", 2)
+        applied(platform.plan_link_create(token, "link1", None, replace=True))
         applied(platform.plan_link_delete("link1"))
         assert platform.links() == ()
         with pytest.raises(NotFoundError):

@@ -136,8 +136,17 @@ class MemoryPlatform:
 
         return self._plan(f"Delete site {spec.name}", (Step("delete", f"site {spec.name}", do, undo),))
 
-    def plan_link_create(self, token: Token, name: str, cost: int | None) -> Plan:
+    def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         site = self._site()
+        old = next((link for link in self.links_by_name.values() if link.peer_site_id == token.generated_by), None)
+        if replace and old is not None:
+            removal = self.plan_link_delete(old.name)
+            removal.apply()
+            made = self.plan_link_create(token, name or old.name, cost or old.cost)
+            removal.steps[0].undo()
+            return self._plan(
+                f"Replace link {old.name}", (*removal.steps, *made.steps), **{**made.facts, "replaced": old.name}
+            )
         name = name or next_link_name(tuple(self.links_by_name))
         if name in self.links_by_name:
             raise ConflictError(f"link {name} already exists")
@@ -147,6 +156,19 @@ class MemoryPlatform:
         link = Link(name, token.kind, host, port, cost or 1, token.generated_by, CREATED)
         step = self._put(self.links_by_name, name, link, f"link {name}")
         return self._plan(f"Create link {name}", (step,), name=name, host=host, port=port, cost=link.cost)
+
+    def plan_link_update(self, name: str, cost: int) -> Plan:
+        self._site()
+        if name not in self.links_by_name:
+            raise NotFoundError(f'no such link "{name}"', "to see the links: skupper link status")
+        link = self.links_by_name[name]
+        if link.cost == cost:
+            return self._plan(f"Link {name} has cost {cost} already", (), name=name)
+        return self._plan(f"Change link {name}", (self._recost(link, cost),), name=name, cost=cost)
+
+    def _recost(self, link: Link, cost: int) -> Step:
+        put: Callable[[Link], None] = lambda value: self.links_by_name.update({value.name: value})  # noqa: E731
+        return Step("update", f"link {link.name}", lambda: put(replace(link, cost=cost)), lambda: put(link))
 
     def plan_link_delete(self, name: str) -> Plan:
         self._site()

@@ -24,7 +24,7 @@ def words(answer: Answer) -> list[str]:
     ("line", "candidates"),
     [
         (["s"], ["service", "status", "switch"]),
-        (["link", ""], ["create", "delete", "status"]),
+        (["link", ""], ["create", "delete", "status", "update"]),
         (["help", "li"], ["link"]),
         (["help", "link", "c"], ["create"]),
         (["-"], ["--help", "--platform"]),
@@ -63,6 +63,8 @@ def test_names_of_links_and_services(site: Terminal, tmp_path: Path) -> None:
     site("link", "create", str(token), "--name=east")
     site("service", "create", "backend", "80")
     assert words(site("__complete", "link", "delete", "")) == ["east"]
+    site("token", "create", str(tmp_path / "own"), "--name", "mine")
+    assert words(site("__complete", "token", "revoke", "")) == ["mine"]
     assert words(site("__complete", "service", "bind", "b")) == ["backend"]
     assert words(site("__complete", "service", "bind", "--target-port=1", "backend", "")) == ["host"]
 
@@ -120,7 +122,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_bash(tmp_path: Path) -> None:
     (tmp_path / "west.token").touch()
     assert bash(tmp_path, "skupper li") == ["link"]
-    assert bash(tmp_path, "skupper link ") == ["create", "delete", "status"]
+    assert bash(tmp_path, "skupper link ") == ["create", "delete", "status", "update"]
     assert bash(tmp_path, "skupper switch --platform=po") == ["podman"]
     assert bash(tmp_path, "skupper link create we") == ["west.token"]
     assert bash(tmp_path, "skupper nope ") == []

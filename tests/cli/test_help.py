@@ -8,6 +8,10 @@ from tests.cli.terminal import Terminal
 LINK_CREATE = """\
 Links this skupper site to the site that issued the token
 
+Before anything is changed the token is checked, in this order: its fields, expiry, that it is another site's, that
+there is no link to that site, DNS, TCP, TLS; then a claim is redeemed. A router that cannot be reached now is only
+a warning: the link is made when it can.
+
 Usage:
   skupper link create <input-token-file> [flags]
 
@@ -17,6 +21,7 @@ Flags:
   -h, --help            help for create
       --name string     Provide a specific name for the link (used when deleting it)
   -o, --output string   Output format: text, json, yaml (default "text")
+      --replace         Put this link in the place of the one to the same site, if there is one
 
 Global Flags:
       --platform string   The platform type to use [kubernetes, podman]
@@ -82,6 +87,7 @@ def test_group(skupper: Terminal, words: list[str]) -> None:
         "  create      Links this skupper site to the site that issued the token\n"
         "  delete      Remove specified link\n"
         "  status      Check whether a link to another Skupper site is active\n"
+        "  update      Change the cost of a link\n"
         "\n"
         "Flags:\n"
         "  -h, --help   help for link\n"

@@ -1,5 +1,6 @@
 """``link create``, ``delete`` and ``status``."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,38 @@ def test_wait_ends_when_the_time_is_over(linked: Terminal, platform: MemoryPlatf
 
 def test_wait_must_not_be_negative(linked: Terminal) -> None:
     assert linked("link", "status", "link1", "--wait=-1").code == 2
+
+
+def test_update_the_cost(linked: Terminal, platform: MemoryPlatform) -> None:
+    answer = linked("link", "update", "link1", "--cost", "99999", "-o", "json")
+    assert (answer.code, answer.data["action"]) == (0, "updated")
+    assert platform.links_by_name["link1"].cost == 99999
+    assert linked("link", "update", "link1", "--cost=99999").out == "Link 'link1' has cost 99999 already\n"
+    assert linked("link", "update", "link1", "--cost=2", "--dry-run").code == 0
+    assert platform.links_by_name["link1"].cost == 99999
+
+
+@pytest.mark.parametrize("words", [["link1"], ["link1", "--cost", "0"], ["link1", "--cost", "-5"], []])
+def test_update_with_wrong_words(linked: Terminal, words: list[str]) -> None:
+    assert linked("link", "update", *words).code == 2
+
+
+def test_update_of_no_link(linked: Terminal) -> None:
+    answer = linked("link", "update", "nope", "--cost", "2")
+    assert answer.code == 1
+    assert 'no such link "nope"' in answer.err
+
+
+def test_a_second_link_is_refused_by_name_of_the_check(linked: Terminal, token: str) -> None:
+    answer = linked("link", "create", token)
+    assert f'Already connected to "{PEER_ID}".' in answer.err
+    assert "--replace" in answer.err
+    error = json.loads(linked("link", "create", token, "-o", "json").out)["error"]
+    assert (error["type"], error["checks"][0]["check"]) == ("LinkCheckError", "link-duplicate")
+
+
+def test_replace(linked: Terminal, token: str, platform: MemoryPlatform) -> None:
+    linked("link", "update", "link1", "--cost", "5")
+    answer = linked("link", "create", token, "--replace", "-o", "json")
+    assert (answer.code, answer.data["action"], answer.data["name"]) == (0, "replaced", "link1")
+    assert [link.cost for link in platform.links()] == [5]

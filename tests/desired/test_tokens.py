@@ -139,7 +139,7 @@ def test_usable_tokens() -> None:
 def test_second_link_to_a_site_is_refused_by_name() -> None:
     with pytest.raises(InvalidError, match=f'Already connected to "{PEER_ID}"') as caught:
         check_token(TOKEN, SITE_ID, {"uplink": PEER_ID})
-    assert "skupper link delete uplink" in caught.value.hint
+    assert "skupper link update uplink --cost N" in caught.value.hint
 
 
 def test_names_of_links() -> None:

@@ -1,6 +1,7 @@
 """Clients of the service under test; runs in a container that has nothing but Python.
 
 ``client.py many HOST PORT COUNT``: COUNT connections open at the same time, each asks for and checks a page.
+``client.py share HOST PORT COUNT``: COUNT connections open at the same time; print how often each page came, as JSON.
 ``client.py stall HOST PORT SECONDS``: ask for much, read a little, then stop reading for SECONDS.
 ``client.py echo-sum HOST PORT OCTETS``: send OCTETS, print the digest computed here and the one the server computed.
 ``client.py fetch-sum HOST PORT OCTETS``: fetch OCTETS, print the digest of what came and of what was expected.
@@ -8,8 +9,10 @@
 print for each call when it began and ended (CLOCK_MONOTONIC, which all containers share) and ``ok`` or what failed.
 """
 
+import collections
 import hashlib
 import http.client
+import json
 import socket
 import sys
 import time
@@ -43,6 +46,18 @@ def many(host, port, count):
     for connection in connections:
         good += connection.getresponse().read() == b"".join(blocks(10000))
     print(good)
+
+
+def share(host, port, count):
+    connections = [http.client.HTTPConnection(host, port, timeout=30) for _ in range(count)]
+    pages = collections.Counter()
+    for connection in connections:
+        try:
+            connection.request("GET", "/")
+            pages[connection.getresponse().read().decode().strip()] += 1
+        except (OSError, http.client.HTTPException):
+            pages["failed"] += 1
+    print(json.dumps(pages))
 
 
 def stall(host, port, seconds):
@@ -87,5 +102,5 @@ def calls(host, port, pause):
         time.sleep(pause / 1000)
 
 
-actions = {"calls": calls, "many": many, "stall": stall, "echo-sum": echo_sum, "fetch-sum": fetch_sum}
+actions = {"calls": calls, "many": many, "share": share, "stall": stall, "echo-sum": echo_sum, "fetch-sum": fetch_sum}
 actions[sys.argv[1]](sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

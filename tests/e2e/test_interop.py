@@ -123,7 +123,31 @@ def test_tokens_of_either_are_taken_by_the_other(known: Sites) -> None:
         until(lambda: known.fetch() == PAGE, 20, "the service over the new link")
         takers[maker]("link", "delete", maker)
         until(lambda: not skmanage_links(east), 10, "the link is gone")
-    token = known.lab.directory / "ours.token"
+    token = known.lab.directory / "again.token"
+    known.west.skupper("token", "create", str(token))
+    east.skupper("link", "create", str(token), "--name", "link1")
+    until(lambda: known.fetch() == PAGE, 20, "the service again")
+
+
+@needs_go
+def test_go_redeems_our_claims(known: Sites) -> None:
+    """Our claim is in the form, and our claims server on the wire, that its link create knows."""
+    west, east = known.west, known.east
+    east.skupper("link", "delete", "link1")
+    token = known.lab.directory / "claim.token"
+    west.skupper("token", "create", str(token), "--token-type", "claim", "--name", "for-go", "--uses", "2")
+    go(east, "link", "create", str(token), "--name", "redeemed")
+    until(partial(go_connected, east, "redeemed"), 20, "Go sees the link")
+    until(lambda: known.fetch() == PAGE, 20, "the service over the new link")
+    listed = json.loads(west.skupper("token", "list", "-o", "json").stdout)["data"]["tokens"]
+    (claim,) = (item for item in listed if item["name"] == "for-go")
+    assert (claim["claimsMade"], claim["claimsRemaining"]) == (1, 1)
+    east.skupper("link", "delete", "redeemed")
+    west.skupper("token", "revoke", "for-go")
+    refused = go(east, "link", "create", str(token), "--name", "late")
+    assert "Claim request failed with code: 404" in refused.stdout
+    go(east, "link", "delete", "late")
+    west.skupper("token", "create", str(token), "--token-type", "cert")
     east.skupper("link", "create", str(token), "--name", "link1")
     until(lambda: known.fetch() == PAGE, 20, "the service again")
 

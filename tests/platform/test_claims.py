@@ -7,7 +7,7 @@ import http.server
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,11 @@ import pytest
 
 from skupper_podman import certs
 from skupper_podman.desired import tokens
-from skupper_podman.errors import InvalidError, PlatformError, SkupperError
+from skupper_podman.errors import InvalidError, LinkCheckError, PlatformError, SkupperError
 from skupper_podman.model.link import Token
+from skupper_podman.platform.podman import linkchecks
 from skupper_podman.platform.podman.claims import redeem
-from skupper_podman.platform.podman.reach import reachability
+from skupper_podman.platform.podman.reach import Unreachable, probe
 
 NOW = datetime.datetime.now(datetime.UTC)
 SITE_ID = "0d3b4c8e-0000-4000-8000-000000000001"
@@ -177,35 +178,125 @@ def listener(context: ssl.SSLContext | None) -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+def found(host: str, port: int, data: Mapping[str, bytes], limit: float = 2.5) -> Unreachable:
+    answer = probe(host, port, data, limit)
+    assert answer is not None
+    return answer
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def test_a_router_that_wants_certificates_is_reached(tmp_path: Path) -> None:
     context = server_context(tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(tmp_path / "ca.crt")
     with listener(context) as port:
-        assert reachability("127.0.0.1", port, DATA) == ()
+        assert probe("127.0.0.1", port, DATA) is None
 
 
-def test_another_authority_is_noticed(tmp_path: Path) -> None:
+def test_another_authority_is_never_right(tmp_path: Path) -> None:
     with listener(server_context(tmp_path)) as port:
-        warnings = reachability("127.0.0.1", port, {**DATA, "ca.crt": authority().certificate})
-    assert "does not show the certificate of the site" in warnings[0]
+        answer = found("127.0.0.1", port, {**DATA, "ca.crt": authority().certificate})
+    assert "does not show the certificate of the site" in answer.reason
+    assert (answer.check, answer.lasting) == ("link-tls", True)
 
 
 def test_something_else_on_the_port_is_noticed() -> None:
     with listener(None) as port:
-        assert "does not speak TLS" in reachability("127.0.0.1", port, DATA)[0]
+        answer = found("127.0.0.1", port, DATA)
+    assert "does not speak TLS" in answer.reason
+    assert (answer.check, answer.lasting) == ("link-tls", False)
 
 
 def test_nobody_there() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert "cannot be reached from this host now: Connection refused" in reachability("127.0.0.1", port, DATA)[0]
-    assert "cannot be resolved" in reachability("no-such-host.invalid", 1, DATA, 5.0)[0]
+    answer = found("127.0.0.1", closed_port(), DATA)
+    assert "cannot be reached from this host now: Connection refused" in answer.reason
+    assert (answer.check, answer.lasting) == ("link-tcp", False)
+    answer = found("no-such-host.invalid", 1, DATA, 5.0)
+    assert "cannot be resolved" in answer.reason
+    assert (answer.check, answer.lasting) == ("link-dns", False)
 
 
 def test_silence_is_bounded() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(1)
-        assert "did not answer within" in reachability("127.0.0.1", server.getsockname()[1], DATA, 0.2)[0]
+        answer = found("127.0.0.1", server.getsockname()[1], DATA, 0.2)
+    assert "did not answer within" in answer.reason
+    assert answer.check == "link-tcp"
+
+
+# the checks of a link, in their order
+
+
+def token_for(port: int, **annotations: str) -> Token:
+    token = tokens.connection_token("t", ISSUER, "127.0.0.1", (port, port), DATA)
+    return replace(token, annotations={**token.annotations, **annotations})
+
+
+def claim_for(port: int, **annotations: str) -> Token:
+    token = tokens.claim_token("c", ISSUER, f"https://127.0.0.1:{port}/c", b"top secret", CA.certificate)
+    return replace(token, annotations={**token.annotations, **annotations})
+
+
+def checked(token: Token, site_id: str = SITE_ID, links: Mapping[str, str] | None = None, days: int = 0) -> str:
+    """The check that refuses the token, empty if none does."""
+    now = NOW + datetime.timedelta(days=days, minutes=1)
+    try:
+        linkchecks.check_token(token, site_id, links or {}, "inter-router", now)
+    except LinkCheckError as error:
+        assert "top secret" not in f"{error.message} {error.hint}"
+        return error.check
+    return ""
+
+
+def test_each_check_has_its_name_and_its_turn() -> None:
+    token, late = token_for(1), {"skupper.io/claim-expiration": "2020-01-01T00:00:00Z"}
+    assert checked(token) == checked(claim_for(1)) == ""
+    assert checked(replace(token, data={})) == "link-token"
+    assert checked(replace(token, data={**DATA, "tls.key": SERVER.key})) == "link-token"
+    assert checked(token, days=6 * 365, site_id=ISSUER) == "link-expiry"
+    assert checked(token, days=-2) == "link-expiry"
+    assert checked(claim_for(1, **late), site_id=ISSUER) == "link-expiry"
+    assert checked(claim_for(1, **{"skupper.io/claim-expiration": "soon"})) == "link-expiry"
+    assert checked(token, site_id=ISSUER, links={"link1": ISSUER}) == "link-self"
+    assert (
+        checked(replace(token_for(1, **{"skupper.io/site-version": "0.7.0"})), links={"l": ISSUER}) == "link-duplicate"
+    )
+    assert checked(token_for(1, **{"skupper.io/site-version": "0.7.0"})) == "link-version"
+
+
+def test_an_edge_needs_an_edge_port() -> None:
+    token = replace(token_for(1), annotations={**token_for(1).annotations, "edge-host": ""})
+    with pytest.raises(LinkCheckError, match="not a valid skupper token") as caught:
+        linkchecks.check_token(token, SITE_ID, {}, "edge", NOW)
+    assert "for edge connections" in caught.value.hint
+
+
+def test_a_router_that_is_away_is_a_warning_and_a_wrong_one_an_error(tmp_path: Path) -> None:
+    (warning,) = linkchecks.check_peer(token_for(closed_port()), "inter-router")
+    assert warning.endswith("the link is made as soon as it can be reached")
+    with listener(server_context(tmp_path)) as port:
+        wrong = replace(token_for(port), data={**DATA, "ca.crt": authority().certificate})
+        with pytest.raises(LinkCheckError, match="does not show the certificate") as caught:
+            linkchecks.check_peer(wrong, "inter-router")
+    assert caught.value.check == "link-tls"
+
+
+def test_a_claim_needs_its_issuer_now(tmp_path: Path) -> None:
+    with pytest.raises(LinkCheckError, match="cannot be redeemed") as caught:
+        linkchecks.check_issuer(claim_for(closed_port()))
+    assert caught.value.check == "link-tcp"
+    with listener(server_context(tmp_path)) as port:
+        linkchecks.check_issuer(claim_for(port))
+    with listener(server_context(tmp_path)) as port:
+        stranger = replace(claim_for(port), data={"password": b"x", "ca.crt": authority().certificate})
+        with pytest.raises(LinkCheckError, match="does not show the certificate") as caught:
+            linkchecks.check_issuer(stranger)
+    assert caught.value.check == "link-tls"
+    with pytest.raises(LinkCheckError, match="Invalid URL"):
+        linkchecks.check_issuer(claim_for(1, **{"skupper.io/url": "http://127.0.0.1/x"}))

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from skupper_podman.errors import ConflictError
 from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan
-from skupper_podman.platform import SiteRequest
+from skupper_podman.platform import SiteRequest, TokenRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
-from tests.platform.onehost import check_every_undo, init, needs_podman, one_host, peer_token, run
+from tests.platform.onehost import check_every_undo, init, needs_podman, one_host, peer_token, run, session
 
 pytestmark = [*needs_podman, pytest.mark.slow]
 
@@ -71,6 +72,27 @@ def test_link_delete(site: Host) -> None:
     check_every_undo(site, lambda platform: platform.plan_link_delete("uplink"))
 
 
+def test_link_update(site: Host) -> None:
+    assert check_every_undo(site, lambda platform: platform.plan_link_update("uplink", 99999)) == 2
+
+
+def test_link_replace(site: Host) -> None:
+    """By one of the same name, and by one of another."""
+    again = peer_token()
+    check_every_undo(site, lambda platform: platform.plan_link_create(again, "", 7, replace=True))
+    check_every_undo(site, lambda platform: platform.plan_link_create(again, "other", None, replace=True))
+
+
+def test_claim(site: Host) -> None:
+    def create(platform: PodmanPlatform) -> Plan:
+        planned = platform.plan_token(TokenRequest("claim", "fresh"))
+        return Plan("Create a claim", planned.steps)
+
+    check_every_undo(site, create)
+    run(site, create)
+    check_every_undo(site, lambda platform: platform.plan_claim_revoke("fresh"))
+
+
 def test_repair(site: Host) -> None:
     """A container that is not as it should be is replaced; taken back, it is the very same container."""
     before = site.podman("inspect", "--format", "{{.Id}}", "skupper-controller-podman").stdout
@@ -79,6 +101,23 @@ def test_repair(site: Host) -> None:
     check_every_undo(site, init)
     assert site.podman("inspect", "--format", "{{.Id}}", "skupper-controller-podman").stdout == before
     run(site, init)
+
+
+def test_claims_are_added_to_a_site_of_an_earlier_release(site: Host) -> None:
+    kept = site.directory / "root/volumes/skupper-internal/_data/skupper-podman-site.json"
+    now = kept.read_text()
+    kept.write_text("".join(line for line in now.splitlines(True) if "claimsPort" not in line))
+    with session(site) as platform, pytest.raises(ConflictError, match="redeems no claims"):
+        platform.plan_token(TokenRequest("claim"))
+    with session(site) as platform:
+        planned = platform.plan_token(TokenRequest())
+    assert planned.kind == "cert"
+    assert "redeems no claims" in str(planned.facts["warnings"])
+    check_every_undo(site, init_again)
+    run(site, init_again)
+    assert kept.read_text() == now
+    with session(site) as platform:
+        assert platform.plan_token(TokenRequest()).kind == "claim"
 
 
 def test_replaced_container(site: Host) -> None:

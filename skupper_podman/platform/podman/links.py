@@ -1,71 +1,146 @@
-"""Plans that make and remove links.
+"""Plans that make, change and remove links.
 
 What always holds: everything about a token is checked before the first change; the running router is told as well as
 its configuration file, so that a link needs no restart; a claim is redeemed as part of the plan, and if that fails
-nothing of the link remains.
+nothing of the link remains, and the link that it was to replace is as it was.
+
+A router can change nothing of a connector that exists, so a link with another cost is closed and opened again; the
+other links carry on, and take over what the routers find a path for meanwhile.
 """
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from skupper_podman import certs
 from skupper_podman.desired import names, tokens
-from skupper_podman.desired.diff import diff
-from skupper_podman.desired.site import SiteState, site_resources
-from skupper_podman.errors import ConflictError, InvalidError, NotFoundError, SkupperError
+from skupper_podman.desired.diff import Present, diff
+from skupper_podman.desired.resources import VolumeFile
+from skupper_podman.desired.site import (
+    SiteState,
+    is_edge,
+    link_connector,
+    link_role,
+    site_resources,
+)
+from skupper_podman.errors import ConflictError, InvalidError, LinkCheckError, NotFoundError, SkupperError
 from skupper_podman.model.link import Token
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform.podman import live
+from skupper_podman.platform.podman import linkchecks, live
 from skupper_podman.platform.podman.claims import redeem
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.observe import Observation
-from skupper_podman.platform.podman.reach import reachability
 from skupper_podman.platform.podman.state import state_of
 from skupper_podman.platform.podman.steps import Steps
-from skupper_podman.router.config import Entity
-from skupper_podman.router.documents import link_entities
+from skupper_podman.router.documents import link_profile_name
+
+MAX_COST = 2**31 - 1
 
 
-def plan_link_create(context: Context, token: Token, name: str, cost: int | None) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A link to be made: its name, the cost that was asked for (None for the token's, else 1), what it replaces."""
+
+    name: str
+    cost: int | None
+    replaced: tokens.LinkSecret | None = None
+
+
+def plan_link_create(context: Context, token: Token, name: str, cost: int | None, *, replacing: bool = False) -> Plan:
     """Plan a link; see :meth:`skupper_podman.platform.Platform.plan_link_create`."""
     context.lock()
     site = context.site((names.ROUTER,))
     assert site.spec is not None
-    existing = {link.name: link.peer_site_id for link in site.links}
-    name = tokens.check_link_name(name) if name else tokens.next_link_name(tuple(existing))
-    if name in site.volumes or context.api.volume(name) is not None:
-        raise ConflictError(f"link {name} already exists", "choose another name with --name")
-    tokens.check_token(token, site.spec.site_id, existing)
-    _check_certificates(token, context.now())
+    wanted = _wanted(context, site, token, name, cost, replacing=replacing)
+    others = {link.name: link.peer_site_id for link in site.links if link != wanted.replaced}
+    linkchecks.check_token(token, site.spec.site_id, others, link_role(site.spec), context.now())
     if token.kind == names.TOKEN_CLAIM:
-        return _claim_plan(context, site, token, name, cost)
-    link = _link(token, name, cost, context.now())
-    host, port = link.endpoint()
-    steps = _create_steps(context, site, link)
-    warnings = _warnings(site, [*reachability(host, int(port), link.data)])
-    facts = {"name": name, "host": host, "port": port, "cost": link.cost, "warnings": warnings}
-    return Plan(f"Create link {name} to {host}:{port}", steps, facts)
+        linkchecks.check_issuer(token)
+        return _claim_plan(context, site, token, wanted)
+    link = _link(context, token, wanted)
+    unreachable = linkchecks.check_peer(token, link_role(site.spec))
+    steps = _create_steps(context, site, link, wanted.replaced)
+    host, port = link.endpoint(link_role(site.spec))
+    facts = {**_facts(wanted), "host": host, "port": port, "cost": link.cost, "warnings": _warnings(site, unreachable)}
+    return Plan(f"{_verb(wanted)} link {wanted.name} to {host}:{port}", steps, facts)
+
+
+def plan_link_update(context: Context, name: str, cost: int) -> Plan:
+    """Plan to give a link another cost; see :meth:`skupper_podman.platform.Platform.plan_link_update`."""
+    context.lock()
+    site = context.site((names.ROUTER,))
+    assert site.spec is not None
+    link = _existing(context, site, name)
+    _check_cost(cost)
+    if link.kind != names.CONNECTION_TOKEN:
+        raise InvalidError(
+            f"the claim of link {name} was not redeemed, so it has no cost", f"skupper link delete {name}"
+        )
+    host, port = link.endpoint(link_role(site.spec))
+    facts = {"name": name, "host": host, "port": port, "cost": cost, "previousCost": link.cost}
+    if link.cost == cost:
+        return Plan(f"Link {name} has cost {cost} already", (), facts)
+    changed = replace(link, annotations={**link.annotations, tokens.COST: str(cost)})
+    before = state_of(site)
+    after = replace(before, links=tuple(changed if item == link else item for item in before.links))
+    steps = [*_steps(context, site, before, after)]
+    router = _router(context, site)
+    if router is not None:
+        what = f"cost {cost} of link {name} in the router"
+        steps.append(
+            live.replacing(router, link_connector(site.spec, link)[1], link_connector(site.spec, changed)[1], what)
+        )
+    ignored = ["an edge router uses one link at a time, whatever the cost"] if is_edge(site.spec) else []
+    return Plan(
+        f"Change the cost of link {name} to {cost}", tuple(steps), {**facts, "warnings": _warnings(site, ignored)}
+    )
 
 
 def plan_link_delete(context: Context, name: str) -> Plan:
     """Plan to remove a link; see :meth:`skupper_podman.platform.Platform.plan_link_delete`."""
     context.lock()
     site = context.site((names.ROUTER,))
+    steps = _delete_steps(context, site, _existing(context, site, name))
+    return Plan(f"Delete link {name}", steps, {"name": name, "warnings": _warnings(site, [])})
+
+
+def _wanted(
+    context: Context, site: Observation, token: Token, name: str, cost: int | None, *, replacing: bool
+) -> _Wanted:
+    """The link's name and what it replaces.
+
+    Raises:
+        ConflictError: the name is in use. InvalidError: it is no name, or the cost no cost.
+    """
+    if cost is not None:
+        _check_cost(cost)
+    same = [link for link in site.links if link.peer_site_id and link.peer_site_id == token.generated_by]
+    old = same[0] if replacing and same else None
+    if old is not None and cost is None and tokens.token_cost(token.annotations) is None:
+        cost = old.cost
+    if old is not None and name in ("", old.name):
+        return _Wanted(old.name, cost, old)
+    name = tokens.check_link_name(name) if name else tokens.next_link_name(tuple(link.name for link in site.links))
+    if name in site.volumes or context.api.volume(name) is not None:
+        raise ConflictError(f"link {name} already exists", "choose another name with --name")
+    return _Wanted(name, cost, old)
+
+
+def _check_cost(cost: int) -> None:
+    if not 0 < cost <= MAX_COST:
+        raise InvalidError(f"{cost} is not a valid link cost", "it must be at least 1")
+
+
+def _existing(context: Context, site: Observation, name: str) -> tokens.LinkSecret:
+    """The link of this name.
+
+    Raises:
+        SkupperError: there is none; it says what the name is instead.
+    """
     link = next((item for item in site.links if item.name == name), None)
     if link is None:
         raise _no_link(context, name)
-    before = state_of(site)
-    after = before.without_link(name)
-    steps = list(_steps(context, site, before, after))
-    router = _router(context, site)
-    if link.kind == names.CONNECTION_TOKEN and router is not None:
-        profile, connector = _entities(link)
-        steps.insert(0, live.removing(router, (connector, profile), f"removal of {name} from the router"))
-    facts = {"name": name, "warnings": _warnings(site, [])}
-    return Plan(f"Delete link {name}", tuple(steps), facts)
+    return link
 
 
 def _no_link(context: Context, name: str) -> SkupperError:
@@ -77,40 +152,97 @@ def _no_link(context: Context, name: str) -> SkupperError:
     return InvalidError(f'"{name}" is not a valid link')
 
 
-def _link(token: Token, name: str, cost: int | None, now: datetime.datetime) -> tokens.LinkSecret:
-    annotations = dict(token.annotations)
-    wanted = cost if cost is not None else tokens.token_cost(annotations)
-    if wanted is not None and wanted < 1:
-        raise InvalidError(f"{wanted} is not a valid link cost", "it must be at least 1")
+def _verb(wanted: _Wanted) -> str:
+    return "Replace" if wanted.replaced else "Create"
+
+
+def _facts(wanted: _Wanted) -> dict[str, object]:
+    return {"name": wanted.name, "replaced": wanted.replaced.name if wanted.replaced else None}
+
+
+def _link(context: Context, token: Token, wanted: _Wanted) -> tokens.LinkSecret:
+    cost = wanted.cost if wanted.cost is not None else tokens.token_cost(token.annotations)
     # 1.9 forgets the cost; kept with the link it can be shown, and survives a repair.
-    annotations[tokens.COST] = str(wanted or 1)
+    annotations = {**token.annotations, tokens.COST: str(cost or 1)}
     return tokens.LinkSecret(
-        name,
+        wanted.name,
         token.kind,
         annotations,
         dict(token.labels),
         {key: token.data[key] for key in tokens.CERTIFICATE_FIELDS if key in token.data},
-        now.replace(microsecond=0),
+        context.now().replace(microsecond=0),
     )
 
 
-def _entities(link: tokens.LinkSecret) -> tuple[Entity, Entity]:
-    host, port = link.endpoint()
-    return link_entities(link.name, host, port, cost=link.cost)
+def _steps(
+    context: Context, site: Observation, before: SiteState, after: SiteState, present: Present | None = None
+) -> tuple[Step, ...]:
+    """Steps on volumes and files. On an edge site the services have the links in their own configurations."""
+    assert site.spec is not None
+    only = None if is_edge(site.spec) else ()
+    found = present or site.present
+    changes = diff(site_resources(before, only=only), site_resources(after, only=only), found)
+    return Steps(context.api, site.trees, found, now=context.now).make(changes)
 
 
-def _steps(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:
-    changes = diff(site_resources(before, only=()), site_resources(after, only=()), site.present)
-    return Steps(context.api, site.trees, site.present, now=context.now).make(changes)
-
-
-def _create_steps(context: Context, site: Observation, link: tokens.LinkSecret) -> tuple[Step, ...]:
-    before = state_of(site)
-    steps = list(_steps(context, site, before, before.with_link(link)))
-    router = _router(context, site)
-    if router is not None:
-        steps.append(live.adding(router, _entities(link), f"addition of {link.name} to the router"))
+def _create_steps(
+    context: Context, site: Observation, link: tokens.LinkSecret, replaced: tokens.LinkSecret | None = None
+) -> tuple[Step, ...]:
+    assert site.spec is not None
+    before, present, steps = state_of(site), site.present, list[Step]()
+    if replaced is not None:
+        steps += _delete_steps(context, site, replaced)
+        before = before.without_link(replaced.name)
+        present = _present_without(site, before, replaced.name)
+    steps += _steps(context, site, before, before.with_link(link), present)
+    entities = link_connector(site.spec, link)
+    for router in _routers(context, site):
+        steps.append(live.adding(router, entities, f"addition of {link.name} to the router{_of(router)}"))
     return tuple(steps)
+
+
+def _delete_steps(context: Context, site: Observation, link: tokens.LinkSecret) -> tuple[Step, ...]:
+    assert site.spec is not None
+    before = state_of(site)
+    # The connector goes first, because it uses the profile.
+    entities = tuple(reversed(link_connector(site.spec, link)))
+    steps = [
+        live.removing(router, entities, f"removal of {link.name} from the router{_of(router)}")
+        for router in (_routers(context, site) if entities else [])
+    ]
+    return (*steps, *_steps(context, site, before, before.without_link(link.name)))
+
+
+def _present_without(site: Observation, left: SiteState, name: str) -> Present:
+    """What will be there when the link is gone, so that one of the same name can be planned."""
+    profile = f"{link_profile_name(name)}/"
+    files = {
+        (volume, path): file
+        for (volume, path), file in site.present.files.items()
+        if volume != name and not (volume == names.ROUTER_CERTS and path.startswith(profile))
+    }
+    # The router configurations are not as they were found either.
+    for resource in site_resources(left):
+        if isinstance(resource, VolumeFile) and resource.volume == names.INTERNAL:
+            key = (resource.volume, resource.path)
+            files |= {key: replace(files[key], content=resource.content)} if key in files else {}
+    volumes = {key: volume for key, volume in site.present.volumes.items() if key != name}
+    return replace(site.present, volumes=volumes, files=files)
+
+
+def _routers(context: Context, site: Observation) -> list[live.LiveRouter]:
+    """The running routers that have the site's links: its own, and on an edge site those of its services."""
+    assert site.spec is not None
+    own = _router(context, site)
+    found = [own] if own is not None else []
+    if is_edge(site.spec):
+        services = (site.service_container(item.address) for item in site.services)
+        found += [live.router_in(context.api, info) for info in services if info is not None and info.running]
+    return found
+
+
+def _of(router: live.LiveRouter) -> str:
+    return "" if router.container == names.ROUTER else f" of {router.container}"
 
 
 def _router(context: Context, site: Observation) -> live.LiveRouter | None:
@@ -126,33 +258,6 @@ def _warnings(site: Observation, warnings: list[str]) -> list[str]:
             f"{names.ROUTER} does not run; the change takes effect when it starts (skupper init repairs it)"
         )
     return warnings
-
-
-def _check_certificates(token: Token, now: datetime.datetime) -> None:
-    """Refuse a token whose certificates cannot work.
-
-    Raises:
-        InvalidError: they cannot be read, do not fit each other, or are not valid now.
-    """
-    for part in ("ca.crt", "tls.crt"):
-        if token.data.get(part):
-            try:
-                found = certs.facts(token.data[part])
-            except certs.CertificateError as error:
-                raise InvalidError(f"{part} of the token is damaged: {error.message}", "ask for a new token") from error
-            if not found.valid_at(now):
-                state = "expired" if now > found.not_after else "is not valid before"
-                when = found.not_after if now > found.not_after else found.not_before
-                raise InvalidError(
-                    f"{part} of the token {state} {when:%Y-%m-%d %H:%M:%S} UTC",
-                    "ask for a new token; if it is new, compare the clocks of the two hosts",
-                )
-    if token.kind == names.CONNECTION_TOKEN and tokens.TEMPLATE not in token.annotations:
-        pair = certs.KeyPair(token.data["tls.crt"], token.data["tls.key"])
-        if not certs.belongs(pair):
-            raise InvalidError("tls.key of the token does not belong to its tls.crt", "ask for a new token")
-        if not certs.signed_by(pair.certificate, token.data["ca.crt"]):
-            raise InvalidError("tls.crt of the token is not issued by its ca.crt", "ask for a new token")
 
 
 @dataclass(slots=True)
@@ -172,39 +277,45 @@ class _LateSteps:
             self.begun.pop().undo()
 
 
-def _claim_plan(context: Context, site: Observation, token: Token, name: str, cost: int | None) -> Plan:
+def _claim_plan(context: Context, site: Observation, token: Token, wanted: _Wanted) -> Plan:
     assert site.spec is not None
-    url, site_id = token.annotations[tokens.CLAIM_URL], site.spec.site_id
-    facts: dict[str, object] = {"name": name, "host": url, "port": "", "url": url}
-    facts["warnings"] = _warnings(site, _expiry_warnings(token, context.now()))
+    url, site_id, role = token.annotations[tokens.CLAIM_URL], site.spec.site_id, link_role(site.spec)
+    warnings = _warnings(site, [])
+    facts: dict[str, object] = {**_facts(wanted), "host": url, "port": "", "url": url, "warnings": warnings}
     answers: list[Token] = []
 
     def ask() -> None:
-        answer = redeem(token, site_id)
+        answer = _redeemed(token, site_id)
         # As 1.9: what the issuer says wins, what only the claim says is kept.
         answers.append(replace(answer, annotations={**token.annotations, **answer.annotations}))
 
     def make() -> tuple[Step, ...]:
         answer = answers[-1]
-        tokens.check_token(answer, site_id, {})
-        _check_certificates(answer, context.now())
-        link = _link(answer, name, cost, context.now())
-        facts["host"], facts["port"] = link.endpoint()
+        linkchecks.check_token(answer, site_id, {}, role, context.now())
+        warnings.extend(_peer_warnings(answer, role))
+        link = _link(context, answer, wanted)
+        facts["host"], facts["port"] = link.endpoint(role)
         facts["cost"] = link.cost
-        return _create_steps(context, site, link)
+        return _create_steps(context, site, link, wanted.replaced)
 
     late = _LateSteps(make)
     steps = (
         Step("run", f"redemption of the claim at {url}", ask, waits=True),
-        Step("create", f"link {name}", late.do, late.undo),
+        Step("create", f"link {wanted.name}", late.do, late.undo),
     )
-    return Plan(f"Create link {name} by the claim at {url}", steps, facts)
+    return Plan(f"{_verb(wanted)} link {wanted.name} by the claim at {url}", steps, facts)
 
 
-def _expiry_warnings(token: Token, now: datetime.datetime) -> list[str]:
-    text = token.annotations.get(tokens.CLAIM_EXPIRATION, "")
+def _redeemed(token: Token, site_id: str) -> Token:
     try:
-        expired = bool(text) and datetime.datetime.fromisoformat(text) < now
-    except (ValueError, TypeError):
-        return [f"the token's expiration time cannot be read: {text}"]
-    return [f"token may have expired, expiration time: {text}"] if expired else []
+        return redeem(token, site_id)
+    except InvalidError as error:
+        raise LinkCheckError("link-claim", error.message, error.hint) from error
+
+
+def _peer_warnings(token: Token, role: tokens.Role) -> list[str]:
+    """As a claim can be used only once, a router that is not as it should be does not undo the link."""
+    try:
+        return linkchecks.check_peer(token, role)
+    except LinkCheckError as error:
+        return [error.message]

@@ -140,6 +140,16 @@ def removing(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:
     return Step("run", what, do, undo)
 
 
+def replacing(router: LiveRouter, old: Entity, new: Entity, what: str) -> Step:
+    """A step that puts ``new`` in the place of ``old`` of the same type and name, for what a router cannot change."""
+
+    def exchange(leaving: Entity, coming: Entity) -> None:
+        router.delete(*router.present([leaving]))
+        router.create(coming)
+
+    return Step("run", what, lambda: exchange(old, new), lambda: exchange(new, old))
+
+
 def _named(entity: Entity) -> tuple[str, str]:
     return f"{TYPE_PREFIX}{entity.type}", entity.text("name")
 

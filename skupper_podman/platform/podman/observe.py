@@ -28,7 +28,7 @@ from skupper_podman.desired.resources import (
 )
 from skupper_podman.desired.services import ServicesDocument
 from skupper_podman.desired.site import site_credentials
-from skupper_podman.desired.tokens import LinkSecret, parse_link
+from skupper_podman.desired.tokens import COST, LinkSecret, parse_link
 from skupper_podman.errors import InvalidError
 from skupper_podman.model.service import HostPorts, Service
 from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, LogLevel, SiteSpec
@@ -255,8 +255,16 @@ class _Reader:
             data = {path: file.content for (volume, path), file in self.files.items() if volume == name}
             link = parse_link(name, self._volumes[name].labels, data)
             if link is not None:
-                found.append(link if link.created else replace(link, created=_created(self._volumes[name])))
+                link = link if link.created else replace(link, created=_created(self._volumes[name]))
+                found.append(self._at_its_cost(link))
         return tuple(found)
+
+    def _at_its_cost(self, link: LinkSecret) -> LinkSecret:
+        """Labels of a volume are fixed: a cost that was changed later is in the router's configuration."""
+        config = self.configs.get("")
+        connector = config.get("connector", link.name) if config else None
+        cost = connector.text("cost") if connector is not None else ""
+        return replace(link, annotations={**link.annotations, COST: cost}) if cost else link
 
     def services(self) -> tuple[Service, ...]:
         by_address = {info.labels.get(names.ADDRESS_LABEL): info for info in self._containers.values()}

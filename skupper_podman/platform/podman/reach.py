@@ -1,7 +1,8 @@
 """Whether the other end of a link can be reached from here now: name, TCP, TLS, each with its own answer.
 
-What always holds: it takes no longer than its time limit and never refuses a link; a peer may be down while the link is
-made, so every answer is a warning.
+What always holds: it takes no longer than its time limit. A peer that cannot be reached may be down while the link is
+made, so that is no reason to refuse one; a peer that shows another certificate than the token's issuer has will never
+be linked to, and that is.
 """
 
 from __future__ import annotations
@@ -12,42 +13,53 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from skupper_podman.errors import InvalidError
 from skupper_podman.platform.podman.claims import tls_context
 
 LIMIT: Final = 2.5
-_LATER: Final = "the link is made as soon as it can be reached"
+
+Check = Literal["link-dns", "link-tcp", "link-tls"]
 
 
-def reachability(host: str, port: int, data: Mapping[str, bytes], limit: float = LIMIT) -> tuple[str, ...]:
-    """Warnings about connecting to ``host``:``port`` with the certificates ``data``; none if all is well."""
-    outcome: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """What keeps us from the peer now: the check that failed, why, and whether that can never get better."""
+
+    check: Check
+    reason: str
+    lasting: bool = False
+
+
+def probe(host: str, port: int, data: Mapping[str, bytes], limit: float = LIMIT) -> Unreachable | None:
+    """What keeps us from connecting to ``host``:``port`` with the certificates ``data``; None if nothing does."""
+    outcome: list[Unreachable | None] = []
     # A thread, because looking a name up has no time limit; a daemon, so that it never delays the exit.
     thread = threading.Thread(target=lambda: outcome.append(_try(host, port, data, limit)), daemon=True)
     thread.start()
     thread.join(limit)
-    problem = outcome[0] if outcome else _silent(host, port, limit)
-    return (problem,) if problem else ()
+    return outcome[0] if outcome else _silent(host, port, limit)
 
 
-def _silent(host: str, port: int, limit: float) -> str:
-    return f"{host}:{port} did not answer within {limit:g} seconds; {_LATER}"
+def _silent(host: str, port: int, limit: float) -> Unreachable:
+    return Unreachable("link-tcp", f"{host}:{port} did not answer within {limit:g} seconds")
 
 
-def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> str:
+def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> Unreachable | None:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return f"{host} cannot be resolved to an address on this host; {_LATER}"
+        return Unreachable("link-dns", f"{host} cannot be resolved to an address on this host")
     try:
         connection = socket.create_connection((host, port), limit)
     except TimeoutError:
         return _silent(host, port, limit)
     except OSError as error:
         reason = error.strerror or str(error)
-        return f"{host}:{port} ({addresses[0][4][0]}) cannot be reached from this host now: {reason}; {_LATER}"
+        where = f"{host}:{port} ({addresses[0][4][0]})"
+        return Unreachable("link-tcp", f"{where} cannot be reached from this host now: {reason}")
     with connection:
         try:
             return _try_tls(connection, host, port, data)
@@ -55,19 +67,20 @@ def _try(host: str, port: int, data: Mapping[str, bytes], limit: float) -> str:
             return _silent(host, port, limit)
 
 
-def _try_tls(connection: socket.socket, host: str, port: int, data: Mapping[str, bytes]) -> str:
+def _try_tls(connection: socket.socket, host: str, port: int, data: Mapping[str, bytes]) -> Unreachable | None:
     try:
         context = tls_context(data.get("ca.crt"))
         _load_own(context, data)
         with context.wrap_socket(connection, server_hostname=host):
-            return ""
+            return None
     except ssl.SSLCertVerificationError as error:
-        return f"{host}:{port} does not show the certificate of the site that issued the token: {error.verify_message}"
+        reason = f"{host}:{port} does not show the certificate of the site that issued the token"
+        return Unreachable("link-tls", f"{reason}: {error.verify_message}", lasting=True)
     except TimeoutError:
         raise  # it may speak TLS, and be slow
     except (OSError, InvalidError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-        return f"{host}:{port} does not speak TLS as a router does: {reason}; {_LATER}"
+        cause = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        return Unreachable("link-tls", f"{host}:{port} does not speak TLS as a router does: {cause}")
 
 
 def _load_own(context: ssl.SSLContext, data: Mapping[str, bytes]) -> None:

@@ -42,9 +42,13 @@ class PodmanPlatform:
         """Plan to remove the site."""
         return remove.plan_delete(self.context)
 
-    def plan_link_create(self, token: Token, name: str, cost: int | None) -> Plan:
+    def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         """Plan a link."""
-        return links.plan_link_create(self.context, token, name, cost)
+        return links.plan_link_create(self.context, token, name, cost, replacing=replace)
+
+    def plan_link_update(self, name: str, cost: int) -> Plan:
+        """Plan to give a link another cost."""
+        return links.plan_link_update(self.context, name, cost)
 
     def plan_link_delete(self, name: str) -> Plan:
         """Plan to remove a link."""
