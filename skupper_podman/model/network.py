@@ -408,10 +408,13 @@ class NetworkStatus:
         return tuple(found)
 
     def _edges(self) -> Iterable[_Edge]:
-        """All reported links that do not stay inside a site."""
+        """All reported links that do not stay inside a site.
+
+        On an edge site the router of each service has the site's links for itself; those are not links of the site.
+        """
         sites = self.router_sites()
         for status in self.sites:
-            for router in status.routers:
+            for router in status.displayable_routers:
                 for link in router.links:
                     peer = sites.get(link.peer)
                     if peer is None or peer.site.identity != status.site.identity:

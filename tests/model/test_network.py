@@ -150,6 +150,13 @@ def test_edge_site_is_a_linked_site_and_an_incoming_link_without_a_record_of_our
     assert network.incoming_links("id-leaf") == ()
 
 
+def test_routers_of_services_on_an_edge_site_add_no_links() -> None:
+    leaf = site("leaf", router("leaf", out("hub", "edge")), router("leaf-web", out("hub", "edge")))
+    network = NetworkStatus(sites=(site("hub", router("hub")), leaf))
+    assert [link.router for link in network.incoming_links("id-hub")] == ["leaf"]
+    assert [item.routers for item in network.linked_sites("id-hub")] == [("leaf",)]
+
+
 def test_link_name_is_compared_whole() -> None:
     network = NetworkStatus(sites=(site("a", router("a")), site("ab", router("ab")), site("c", router("c", out("a")))))
     assert names(network.linked_sites("id-ab")) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -78,6 +79,19 @@ def state_words(info: ContainerInfo) -> str:
 
 def ask(context: Context, site: Observation, questions: Questions) -> RouterAnswers:
     """Ask the site's router, and with it everything else in ``questions``."""
+    assert site.spec is not None
+    if site.spec.router_mode != "edge" or not questions.nodes:
+        return _ask_at_router(context, site, questions)
+    # The routers of services are not connected to an edge site's router, but to those of other sites.
+    from skupper_podman.platform.podman.edgesite import services_said
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(services_said, context.api, site)
+        answers = _ask_at_router(context, site, replace(questions, nodes={}))
+        return asking.result().added_to(answers)
+
+
+def _ask_at_router(context: Context, site: Observation, questions: Questions) -> RouterAnswers:
     router = site.containers.get(names.ROUTER)
     problem = ""
     if router is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from skupper_podman.desired import names
@@ -53,6 +54,9 @@ def _status(
     for row in rows:
         if row.get("role") in ("inter-router", "edge") and row.get("host") == where and established(row):
             return _connected(link, row, answers, now)
+        if row.get("role") == "edge" and row.get("host") == where and row.get("opened") is True:
+            # An edge router uses one connection at a time; this one has another link in use.
+            return replace(_connected(link, row, answers, now), reason="on standby: another link carries the traffic")
     reason, fix = _why_not(answers, link, where)
     return LinkStatus(link, "not connected", reason, since=_lost_since(log(), where), fix=fix)
 

@@ -135,7 +135,8 @@ def _status_shows(trees: Trees, site_id: str, since: float) -> bool:
     except OSError:
         return False
     site = _own_status(trees, site_id)
-    return site is not None and any(router.router.mode == "interior" for router in site.routers)
+    # The site's own router has its name; those of services have longer ones.
+    return site is not None and any(router.router.id == site.site.name for router in site.routers)
 
 
 def _own_status(trees: Trees, site_id: str) -> SiteStatus | None:
