@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -45,26 +46,31 @@ def serve(host: Host) -> None:
     host.skupper("expose", "host", "web", "--address", f"at-{host.name}", "--port", "8080")
 
 
+def create(host: Host, *sites: str) -> None:
+    for name in sites:
+        host.skupper("service", "create", f"at-{name}", "8080")
+
+
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     with Lab("core", "near", "far") as lab:
         core, near, far = lab.hosts
-        core.skupper("init", "--site-name", "core", "--ingress-host", core.address, "--router", "embedded")
-        for host in (near, far):
-            host.skupper("init", "--site-name", host.name, "--router-mode", "edge", "--router", "embedded")
-        for host in lab.hosts:
+
+        def make(host: Host) -> None:
+            own = ("--ingress-host", core.address) if host is core else ("--router-mode", "edge")
+            host.skupper("init", "--site-name", host.name, *own, "--router", "embedded")
             serve(host)
-        # Near has its services before its link, far its link before its other services.
-        for name in ("core", "far"):
-            near.skupper("service", "create", f"at-{name}", "8080")
+            # Near has its services before its link, far its link before those of others.
+            if host is not far:
+                create(host, *({"core", "near", "far"} - {host.name}))
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(make, lab.hosts))
         for host in (near, far):
             token = lab.directory / f"{host.name}.token"
             core.skupper("token", "create", str(token))
             host.skupper("link", "create", str(token))
-        for name in ("core", "near"):
-            far.skupper("service", "create", f"at-{name}", "8080")
-        for name in ("near", "far"):
-            core.skupper("service", "create", f"at-{name}", "8080")
+        create(far, "core", "near")
         yield Network(lab, core, near, far)
 
 
