@@ -26,7 +26,7 @@ from skupper_podman import certs
 from skupper_podman.claimstore import ClaimRefusedError, ClaimStore
 from skupper_podman.controller.log import log
 from skupper_podman.controller.settings import ClaimSettings
-from skupper_podman.controller.throttle import Throttle
+from skupper_podman.controller.throttle import Teller, Throttle
 from skupper_podman.desired.claimrecords import CLAIM_REFUSED, ClaimRecord, Refusal
 from skupper_podman.desired.records import parse_spec
 from skupper_podman.desired.tokens import check_version, connection_token, dump_token
@@ -83,6 +83,8 @@ class ClaimServer:
         self._store = ClaimStore(Tree(settings.directory))
         self._issuer = Issuer(settings)
         self._throttle = Throttle()
+        self._told = Teller(log)
+        self._one = asyncio.Lock()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_3
         self._stamp: tuple[int, ...] = ()
@@ -198,23 +200,37 @@ class ClaimServer:
             check_version(request.query.get("site-version", ""))
         except InvalidError:
             raise ClaimRefusedError(TOO_OLD) from None
-        if self._throttle.closed(name, time.monotonic()):
-            raise ClaimRefusedError(TOO_MANY)
         try:
-            token = await self._use(name, password, subject)
+            record = await self._admitted(name, password)
+            token = await self._used(record, password, subject)
         except ClaimRefusedError as error:
-            if error.refusal == CLAIM_REFUSED:
-                self._throttle.failed(name, time.monotonic())
-            log(f"claim {_shown(name)} refused to {_shown(subject)}: {error.refusal.text}")
+            self._told.tell(f"claim {_shown(name)} refused to {_shown(subject)}: {error.refusal.text}")
             raise
-        self._throttle.succeeded(name)
         log(f"claim {name} redeemed by {_shown(subject)}")
         return token
 
-    async def _use(self, name: str, password: bytes, subject: str) -> bytes:
+    async def _admitted(self, name: str, password: bytes) -> ClaimRecord:
+        """The record of a claim that can be redeemed now. Passwords are looked at one after the other, and counted.
+
+        Raises:
+            ClaimRefusedError: it cannot be redeemed.
+        """
         loop = asyncio.get_running_loop()
-        # Before a key is made, which takes a tenth of a second, so that strangers cannot make us busy.
-        record = await loop.run_in_executor(self._files, self._store.check, name, password, self._now())
+        async with self._one:
+            if self._throttle.closed(name, time.monotonic()):
+                raise ClaimRefusedError(TOO_MANY)
+            try:
+                record = await loop.run_in_executor(self._files, self._store.check, name, password, self._now())
+            except ClaimRefusedError as error:
+                if error.refusal == CLAIM_REFUSED:
+                    self._throttle.failed(name, time.monotonic())
+                raise
+            self._throttle.succeeded(name)
+            return record
+
+    async def _used(self, record: ClaimRecord, password: bytes, subject: str) -> bytes:
+        """The token for one use. A key takes a tenth of a second, so it is made only for who knows the password."""
+        loop = asyncio.get_running_loop()
         key = await loop.run_in_executor(self._keys, certs.new_key)
         try:
             token = self._issuer.token(record, subject, key, self._now())
@@ -222,7 +238,7 @@ class ClaimServer:
             log(f"claims: {error.message}")
             raise ClaimRefusedError(NOT_READY) from None
         # Only now: what cannot be answered costs no use.
-        await loop.run_in_executor(self._files, self._store.redeem, name, password, self._now())
+        await loop.run_in_executor(self._files, self._store.redeem, record.name, password, self._now())
         return token
 
 

@@ -26,7 +26,7 @@ from skupper_podman.claimstore import ClaimStore
 from skupper_podman.controller import claims as module
 from skupper_podman.controller.claims import ClaimServer
 from skupper_podman.controller.settings import ClaimSettings
-from skupper_podman.controller.throttle import FREE, LONGEST, Throttle
+from skupper_podman.controller.throttle import FREE, LINES, LONGEST, Teller, Throttle
 from skupper_podman.desired.claimrecords import ClaimRecord
 from skupper_podman.desired.records import dump_spec
 from skupper_podman.desired.tokens import CLAIM_URL, claim_token, parse_token
@@ -235,6 +235,31 @@ def test_guessing_is_slowed_down(served: Served) -> None:
     left = served.store.get("c1")
     assert left is not None
     assert left.made == 0
+
+
+def test_guessing_at_once_is_no_quicker(served: Served) -> None:
+    served.add()
+
+    def guess() -> Counter[int]:
+        with ThreadPoolExecutor(20) as pool:
+            return Counter(status for status, _ in pool.map(lambda _: served.ask(body=b"guess"), range(30)))
+
+    answers = served.run(guess)
+    assert set(answers) == {403, 429}
+    # One more for each pause that ends while the test is under way; these begin at a second, and double.
+    assert FREE + 1 <= answers[403] <= FREE + 6
+
+
+def test_strangers_do_not_fill_the_log() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    teller = Teller(lines.append, lambda: now[0])
+    for number in range(100):
+        teller.tell(str(number))
+    assert lines == [str(number) for number in range(LINES)]
+    now[0] = 61.0
+    teller.tell("next")
+    assert lines[LINES:] == [f"{100 - LINES} more claims were refused", "next"]
 
 
 def test_throttle_opens_again() -> None:

@@ -13,7 +13,16 @@ from skupper_podman.plan import Plan
 from skupper_podman.platform import SiteRequest, TokenRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
-from tests.platform.onehost import check_every_undo, init, needs_podman, one_host, peer_token, run, session
+from tests.platform.onehost import (
+    check_every_undo,
+    init,
+    needs_podman,
+    one_host,
+    peer_token,
+    request,
+    run,
+    session,
+)
 
 pytestmark = [*needs_podman, pytest.mark.slow]
 
@@ -137,3 +146,28 @@ def test_replaced_container(site: Host) -> None:
 def test_delete(site: Host) -> None:
     """Last: the containers are made again by the undo, with all their data."""
     check_every_undo(site, lambda platform: platform.plan_delete())
+
+
+@pytest.fixture(scope="module")
+def edge() -> Iterator[Host]:
+    with one_host("edge") as host:
+        run(host, lambda platform: platform.plan_init(request(router_mode="edge")))
+        run(host, lambda platform: platform.plan_service_create(Service("backend", (8080,))))
+        yield host
+
+
+def test_links_of_an_edge(edge: Host) -> None:
+    """The router of each service has the link, too."""
+
+    def linked() -> list[bool]:
+        config = edge.directory / "root/volumes/skupper-internal/_data/backend/skrouterd.json"
+        answer = edge.podman("exec", "backend", "skmanage", "query", "--type", "connector").stdout
+        return ["uplink" in config.read_text(), '"uplink"' in answer]
+
+    assert linked() == [False, False]
+    check_every_undo(edge, lambda platform: platform.plan_link_create(TOKEN, "uplink", None))
+    assert linked() == [False, False]
+    run(edge, lambda platform: platform.plan_link_create(TOKEN, "uplink", None))
+    assert linked() == [True, True]
+    check_every_undo(edge, lambda platform: platform.plan_link_delete("uplink"))
+    assert linked() == [True, True]
