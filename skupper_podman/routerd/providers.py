@@ -299,6 +299,7 @@ class NodeProvider(_Plain):
             cost = routing.cost(node.id)
             origins = sorted(routing.valid_origins(node.id))
             entity = _node(node.id, node.instance, peers, None if hop == node.id else hop, origins, index, cost)
+            entity["routerLink"] = index - 1 if hop == node.id else None
             yield entity
 
 
@@ -313,7 +314,7 @@ def _node(
         "nextHop": hop,
         "validOrigins": origins,
         "address": f"amqp:/_topo/0/{name}",
-        "routerLink": None if index == 0 else index - 1,
+        "routerLink": None,
         "cost": cost,
         "lastTopoChange": None,
         "index": index,

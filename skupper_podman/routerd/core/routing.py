@@ -73,6 +73,7 @@ class Routing:
         self.epoch = 0
         self.last_topology_change: float | None = None
         self._timers = timers
+        self._all_engines = f"amqp:/_topo/{area}/all/qdrouter"
         self._hello = HelloProtocol(own_id, self.instance, timers.hello_interval, timers.hello_max_age)
         self._tracker = NodeTracker(own_id, timers.hello_max_age, timers.state_max_age)
         self._mobile = MobileSync(own_id)
@@ -136,6 +137,9 @@ class Routing:
             self._log("ROUTER", "debug", f"Node {node.id} deleted")
         announce = self._tracker.publish() or self._published
         self._published = False
+        if announce:
+            # Requests for it may find no way: skrouterd checks valid origins by the state that is out of date.
+            self._actions.append(Flood(self._all_engines, "LSU", self._own_state(), RoutingStyle.ENGINE))
         self._update_paths(now)
         self._expire_unreachable(now)
         self._send_requests(now)
@@ -257,12 +261,11 @@ class Routing:
 
     def _on_hello(self, conn: int, hello: Hello, now: float) -> None:
         meaning, fresh = self._hello.receive(hello, now)
-        if meaning is Heard.DUPLICATE:
-            text = f"Detected Neighbor Router with a Duplicate ID - {hello.id}"
-            self._warn_once("\0duplicate", "ROUTER_HELLO", "critical", text)
+        if meaning in (Heard.DUPLICATE, Heard.ECHO):
+            self._warn_own_id(meaning)
             return
         cost = self._costs.get(conn)
-        if cost is None or meaning is Heard.ECHO:
+        if cost is None:
             return
         if fresh:
             self._send_hello(conn)
@@ -274,6 +277,14 @@ class Routing:
             self._check_instance(node, hello.instance)
             if hello.id not in self._hops or self._tracker.own_changed:
                 self._update_paths(now)
+
+    def _warn_own_id(self, meaning: Heard) -> None:
+        if meaning is Heard.DUPLICATE:
+            text = f"Detected Neighbor Router with a Duplicate ID - {self.own_id}"
+        else:
+            # A router of the same id that was started in the same second looks the same.
+            text = f"A connection leads to this router itself or to another one with the same ID - {self.own_id}"
+        self._warn_once("\0" + meaning.name, "ROUTER_HELLO", "critical", text)
 
     def _on_advertisement(self, message: Advertisement, now: float) -> None:
         node = self._learn(message.id, now)
@@ -287,9 +298,11 @@ class Routing:
     def _answer_request(self, router_id: str) -> None:
         # One number must not stand for two states: a change not advertised yet gets its number here.
         self._published = self._tracker.publish() or self._published
+        self._send(SendToRouter, router_id, self._engine_address(router_id), "LSU", self._own_state())
+
+    def _own_state(self) -> Body:
         peers = self._tracker.own_peers
-        body = LinkStateUpdate(self.own_id, self.instance, self._tracker.own_seq, peers).body(self.area)
-        self._send(SendToRouter, router_id, self._engine_address(router_id), "LSU", body)
+        return LinkStateUpdate(self.own_id, self.instance, self._tracker.own_seq, peers).body(self.area)
 
     def _on_address_update(self, update: AddressUpdate, now: float) -> None:
         node = self._tracker.nodes.get(update.id)
@@ -360,6 +373,9 @@ class Routing:
                 node.unreachable_since, node.lost = None, False
             elif node.unreachable_since is None:
                 node.unreachable_since = now
+                # It may come back as another life that began in the same second and counts from one again.
+                node.ls_seq = 0
+                self._mobile.distrust(node.id)
 
     def _expire_unreachable(self, now: float) -> None:
         for node in self._tracker.nodes.values():
@@ -414,8 +430,7 @@ class Routing:
     def _send_advertisement(self, now: float) -> None:
         self._last_ra = now
         message = Advertisement(self.own_id, self.instance, self._tracker.own_seq, self._mobile.mobile_seq)
-        to = f"amqp:/_topo/{self.area}/all/qdrouter"
-        self._actions.append(Flood(to, "RA", message.body(self.area), RoutingStyle.ENGINE))
+        self._actions.append(Flood(self._all_engines, "RA", message.body(self.area), RoutingStyle.ENGINE))
 
     def _send_hello(self, conn: int) -> None:
         self._send(SendOnLink, conn, HELLO_ADDRESS, "HELLO", self._hello.hello().body(self.area))

@@ -22,8 +22,9 @@ from proton import Message, ProtonException
 from proton.utils import BlockingConnection, SyncRequestResponse
 
 Entity = tuple[str, dict[str, Any]]
-#: A real skrouterd for the interoperation tests; routers whose names begin with S are then such ones.
+#: Real skrouterds for the interoperation tests: routers whose names begin with S are then 2.7, with T 3.5.
 SKROUTERD = os.environ.get("SKUPPER_TEST_SKROUTERD")
+SKROUTERD35 = os.environ.get("SKUPPER_TEST_SKROUTERD35")
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -108,6 +109,7 @@ class Router:
 
     def query(self, kind: str, node: str = "$management") -> list[dict[str, Any]]:
         """All entities of a type."""
+        kind = kind if kind.startswith("io.skupper.") else f"io.skupper.router.{kind}"
         body = self.request({"operation": "QUERY", "entityType": kind}, {"attributeNames": []}, node).body
         return [dict(zip(body["attributeNames"], row, strict=True)) for row in body["results"]]
 
@@ -134,11 +136,15 @@ class Lab:
 
     def router(self, name: str, mode: str, *entities: Entity, **attributes: Any) -> Router:
         """A started router."""
-        made = Router(self.directory, name, mode, *entities, **attributes)
-        if name.startswith("S") and SKROUTERD:
-            made.command = [SKROUTERD]
-        self.routers.append(made)
-        return made.start()
+        return self.add(Router(self.directory, name, mode, *entities, **attributes)).start()
+
+    def add(self, router: Router) -> Router:
+        """Take over a router that is not started yet; its name tells which program it is."""
+        program = {"S": SKROUTERD, "T": SKROUTERD35}.get(router.name[0])
+        if program:
+            router.command = [program]
+        self.routers.append(router)
+        return router
 
     def server(self, handler: Callable[[socket.socket], None] | None = None) -> Server:
         """A TCP server, echoing by default."""
