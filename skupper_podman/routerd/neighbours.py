@@ -19,6 +19,7 @@ from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.inprocess import ControlSink
 from skupper_podman.routerd.loop import Timer
 from skupper_podman.routerd.message import Message, RouterAnnotations, routing_message
+from skupper_podman.routerd.sockets import round_trip
 from skupper_podman.routerd.streams import Sink
 
 if TYPE_CHECKING:
@@ -96,7 +97,12 @@ class Neighbours:
         if self._early_tick is not None:
             self._early_tick.cancel()
             self._early_tick = None
-        self.routing.tick(self._router.loop.now)
+        routing = self.routing
+        for identity in routing.neighbours().values():
+            conn = self._router.connections.get(identity)
+            if conn is not None:
+                routing.control_link_delay(identity, round_trip(conn.sock))
+        routing.tick(self._router.loop.now)
         self._router.effects.settle_soon()
 
     def tick_soon(self) -> None:

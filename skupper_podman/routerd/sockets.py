@@ -12,6 +12,7 @@ import errno
 import os
 import resource
 import socket
+import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -20,6 +21,9 @@ from skupper_podman.routerd.loop import EPOLLIN, EPOLLOUT, Descriptor, Loop, Tim
 
 #: Seconds allowed for one address to answer.
 CONNECT_TIMEOUT: Final = 3.0
+TIMED_OUT: Final = "connection timed out"
+#: `tcpi_rtt` of the kernel's `struct tcp_info`, in microseconds, at octet 68.
+_TCP_RTT: Final = struct.Struct("=I")
 _ACCEPT_BATCH: Final = 64
 _REST: Final = 0.1
 #: Seconds between two complaints about missing descriptors.
@@ -49,6 +53,14 @@ def tune(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
+def round_trip(sock: socket.socket) -> float:
+    """Seconds that the network takes for a round trip, as TCP has measured it; 0 when it does not know."""
+    try:
+        return _TCP_RTT.unpack_from(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72), 68)[0] / 1e6
+    except (OSError, struct.error):
+        return 0.0
+
+
 def peer_text(address: tuple[object, ...]) -> str:
     """`host:port` of a socket address, IPv6 hosts without the IPv4-mapped prefix."""
     host = str(address[0]).removeprefix("::ffff:")
@@ -56,7 +68,11 @@ def peer_text(address: tuple[object, ...]) -> str:
 
 
 class Dial:
-    """One attempt to connect to a host and port; calls back once unless cancelled."""
+    """One attempt to connect to a host and port; calls back once unless cancelled.
+
+    With `hedge`, a further connection to the same address is begun every so many seconds while none is answered, so
+    that a network that comes back is noticed at once; the first that is made counts, the others are dropped.
+    """
 
     def __init__(
         self,
@@ -65,15 +81,16 @@ class Dial:
         where: tuple[str, str],
         callback: Dialled,
         family: str | None = None,
+        hedge: float | None = None,
     ) -> None:
         self._loop = loop
         self._resolver = resolver
         self._host, self._port = where
         self._callback: Dialled | None = callback
+        self._hedge = hedge
         self._left: list[Endpoint] = []
-        self._sock: socket.socket | None = None
-        self._descriptor: Descriptor | None = None
-        self._timer: Timer | None = None
+        self._pending: dict[socket.socket, Descriptor] = {}
+        self._timers: list[Timer] = []
         self._error = ""
         resolver.lookup(self._host, self._port, self._found, family)
 
@@ -96,44 +113,35 @@ class Dial:
             self._done(None, self._error or "no address found")
             return
         endpoint = self._left.pop(0)
+        self._timers = [self._loop.call_later(CONNECT_TIMEOUT, lambda: self._failed(TIMED_OUT))]
+        self._begin(endpoint)
+
+    def _begin(self, endpoint: Endpoint) -> None:
+        if self._hedge is not None:
+            self._timers.append(self._loop.call_later(self._hedge, lambda: self._begin(endpoint)))
         try:
             sock = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         except OSError as error:
-            self._error = describe(error)
-            self._next()
+            self._failed(describe(error))
             return
-        self._sock = sock
         tune(sock)
         code = sock.connect_ex(endpoint.sockaddr)
-        if code == 0:
-            self._connected()
-        elif code in (errno.EINPROGRESS, errno.EAGAIN):
-            self._descriptor = Descriptor(self._loop, sock.fileno(), EPOLLOUT, self._ready)
-            self._timer = self._loop.call_later(CONNECT_TIMEOUT, self._timed_out)
-        else:
+        self._pending[sock] = Descriptor(self._loop, sock.fileno(), EPOLLOUT, lambda _events: self._ready(sock))
+        if code not in (0, errno.EINPROGRESS, errno.EAGAIN):
             self._failed(os.strerror(code))
 
-    def _ready(self, _events: int) -> None:
-        sock = self._sock
-        if sock is None:
-            return
+    def _ready(self, sock: socket.socket) -> None:
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._failed(os.strerror(code))
-        else:
-            self._connected()
-
-    def _timed_out(self) -> None:
-        self._failed("connection timed out")
+            return
+        self._pending.pop(sock).close()
+        self._discard()
+        self._done(sock, "")
 
     def _failed(self, words: str) -> None:
         self._error = words
         self._next()
-
-    def _connected(self) -> None:
-        sock, self._sock = self._sock, None
-        self._discard()
-        self._done(sock, "")
 
     def _done(self, sock: socket.socket | None, error: str) -> None:
         callback, self._callback = self._callback, None
@@ -141,15 +149,13 @@ class Dial:
             callback(sock, error)
 
     def _discard(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._descriptor is not None:
-            self._descriptor.close()
-            self._descriptor = None
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        pending, self._pending = self._pending, {}
+        for sock, descriptor in pending.items():
+            descriptor.close()
+            sock.close()
 
 
 class Acceptor:

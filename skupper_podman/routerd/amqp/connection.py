@@ -100,6 +100,9 @@ class Role:
     def __init__(self, conn: AmqpConnection) -> None:
         self.conn = conn
 
+    def opening(self) -> None:
+        """Our open is on its way: what need not wait for the peer's may follow it."""
+
     def opened(self) -> None:
         """Both sides have opened."""
 
@@ -191,8 +194,16 @@ class AmqpConnection(Engine):
     # -- opening -----------------------------------------------------------------------------------
 
     def open_within(self, seconds: float) -> None:
-        """Give the connection up unless the peer opens it in time."""
-        self.deadline = self.loop.call_later(seconds, lambda: self.lose("open timed out"))
+        """Give the connection up unless the peer opens it in time; a connector counts from the last frame heard."""
+        heard = lib.pn_transport_get_frames_input(self.transport)
+
+        def check() -> None:
+            if self.incoming or lib.pn_transport_get_frames_input(self.transport) == heard:
+                self.lose("open timed out")
+            else:
+                self.open_within(seconds)
+
+        self.deadline = self.loop.call_later(seconds, check)
 
     def open(self) -> None:
         """Send our open frame."""
@@ -222,6 +233,9 @@ class AmqpConnection(Engine):
             properties.update({Symbol(str(key)): value for key, value in own.items()})
         put_value(lib.pn_connection_properties(connection), properties)
         lib.pn_connection_open(connection)
+        if not self.incoming:
+            self.role = self.router.role_for(self)
+            self.role.opening()
         self.touch()
 
     def on_remote_open(self) -> None:
@@ -244,8 +258,8 @@ class AmqpConnection(Engine):
             if self.settings.role == "inter-router" and self.remote_properties.get("qd.inter-router-role") == ROLE_DATA:
                 self.role_name = "inter-router-data"
             self.open()
+            self.role = self.router.role_for(self)
         self.opened_at = self.loop.now
-        self.role = self.router.role_for(self)
         self.router.log.info("ROUTER_CORE", f"[C{self.identity}] Connection Opened: {self.summary()}")
         self.role.opened()
         if self.on_open is not None:
@@ -384,12 +398,19 @@ class AmqpConnection(Engine):
         session's window when their consumer is slow, so they must not share it with the first.
         """
         if start.annotations.flags & Q2_DISABLED:
-            if self._windowed_streams is None:
-                self._windowed_streams = self._pool(watched=True)
-            return OutDelivery(self._windowed_streams.take())
+            return OutDelivery(self._windowed().take())
         if self._other_streams is None:
             self._other_streams = self._pool(watched=False)
         return OutDelivery(self._other_streams.take())
+
+    def prepare_streams(self, count: int) -> None:
+        """Attach links for the first streams now."""
+        self._windowed().prepare(count)
+
+    def _windowed(self) -> StreamPool:
+        if self._windowed_streams is None:
+            self._windowed_streams = self._pool(watched=True)
+        return self._windowed_streams
 
     def _pool(self, *, watched: bool) -> StreamPool:
         return StreamPool(self, "qd.router-data" if self.role_name == "inter-router" else None, watched=watched)

@@ -16,14 +16,16 @@ from skupper_podman.routerd.amqp.security import TlsError
 from skupper_podman.routerd.amqp.wire import discriminator
 from skupper_podman.routerd.codec import Int, Symbol
 from skupper_podman.routerd.loop import Timer
-from skupper_podman.routerd.sockets import Dial
+from skupper_podman.routerd.sockets import TIMED_OUT, Dial
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
 
 QUICKEST: Final = 0.1
 SLOWEST: Final = 2.0
-#: Seconds for TLS, SASL and the peer's open.
+#: Seconds between connections begun towards a peer that does not answer.
+HEDGE: Final = 0.8
+#: Seconds for TLS, SASL and the peer's open without any octet from it; on a bad network one lost packet costs some.
 OPEN_TIMEOUT: Final = 8.0
 #: A connection that lasted this long was good: the next attempt comes quickly.
 _GOOD: Final = 5.0
@@ -55,7 +57,7 @@ class Attempt:
         connector.note("CONNECTING" if not self._data else None, "")
         where = self._targets[self._target % len(self._targets)]
         family = settings.attributes.get("socketAddressFamily")
-        self._dial = Dial(self._router.loop, self._router.resolver, where, self._dialled, family)
+        self._dial = Dial(self._router.loop, self._router.resolver, where, self._dialled, family, HEDGE)
 
     def stop(self) -> None:
         """Close the connection and make no other."""
@@ -113,7 +115,8 @@ class Attempt:
             self._error = words
             self._router.log.warning("SERVER", f"Connection to {settings.host}:{settings.port} failed: {words}")
         self._target += 1
-        delay = self._delay * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+        silent = words == TIMED_OUT  # it took its time already: waiting on top would only delay the return
+        delay = (QUICKEST if silent else self._delay) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
         self._delay = min(SLOWEST, self._delay * 2)
         self._timer = self._router.loop.call_later(delay, self.start)
 

@@ -184,6 +184,7 @@ def open_consumer(conn: AmqpConnection, pointer: Pointer, address: str, key: str
     link.address = address
     link.owning_key = key
     link.capacity = conn.settings.capacity
+    link.may_drain = True
     lib.pn_link_open(pointer)
     conn.touch()
     consumer = LinkConsumer(link)

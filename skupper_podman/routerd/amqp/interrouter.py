@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CONTROL: Final = "qd.router"
 DATA: Final = "qd.router-data"
 PRIORITIES: Final = 10
+#: Streaming links attached before there is a stream.
+_PREPARED: Final = 2
 
 
 class Group:
@@ -94,15 +96,19 @@ class InterRouterRole(Role):
 
     # -- setting up --------------------------------------------------------------------------------
 
+    def opening(self) -> None:
+        """Open the permanent links without waiting for the peer: on a slow network a round trip counts."""
+        self._open_pair(CONTROL)
+        for _ in range(PRIORITIES):
+            self._open_pair(DATA)
+        if not self._correlator:
+            self.conn.prepare_streams(_PREPARED)
+
     def opened(self) -> None:
-        """Join the group and, on the connecting side, open the permanent links."""
+        """Join the group."""
         if self._correlator:
             self._group = self.conn.router.groups.get(self._correlator)
             self._group.main = self.conn
-        if not self.conn.incoming:
-            self._open_pair(CONTROL)
-            for _ in range(PRIORITIES):
-                self._open_pair(DATA)
 
     def _open_pair(self, capability: str) -> None:
         conn = self.conn
@@ -178,6 +184,8 @@ class InterRouterRole(Role):
         self._answered.add(link)
         if len(self._answered) == 2 and not self._up:
             self._up = True
+            if self.conn.incoming and not self._correlator:
+                self.conn.prepare_streams(_PREPARED)
             self._neighbours.up(self.conn, self._cost())
 
     def _cost(self) -> int:

@@ -213,6 +213,7 @@ class OutLink(Link):
         self.active: OutDelivery | None = None
         self.queue: deque[OutDelivery] = deque()
         self.outstanding = 0
+        self.may_drain = False
         self.session: Pointer = lib.pn_link_session(pointer)
         self.on_finished: Callable[[OutLink], None] | None = None
         self._waiters: dict[Source, None] = {}
@@ -258,7 +259,12 @@ class OutLink(Link):
         self._waiters[source] = None
 
     def on_flow(self) -> None:
-        """Octets have gone out or credit has come."""
+        """Octets have gone out or credit has come, perhaps with the wish to have it used up."""
+        if self.may_drain and self.active is None:
+            pointer = self.pointer
+            if lib.pn_link_get_drain(pointer) and not lib.pn_link_queued(pointer):
+                lib.pn_link_drained(pointer)
+                self.conn.touch()
         if self._waiters and (self.active is None or not self.over_limit()):
             waiters, self._waiters = self._waiters, {}
             for waiter in waiters:
@@ -324,6 +330,10 @@ class StreamPool:
             if link.pointer is not None:
                 return link
         return self._attach()
+
+    def prepare(self, count: int) -> None:
+        """Have links ready: the first streams need not wait a round trip for credit."""
+        self._free += [self._attach() for _ in range(count)]
 
     def scrub(self) -> None:
         """Close a few of the free links beyond the limit; not one whose last delivery is still unsettled."""

@@ -28,10 +28,14 @@ RETRY = 0.9
 
 @dataclass(slots=True)
 class Link:
-    """A control link over which a neighbour was heard; ``refreshed`` is the time of the last HELLO."""
+    """A control link over which a neighbour was heard.
+
+    ``refreshed`` is the time of the last HELLO, ``patience`` what a slow network adds to the time until the next.
+    """
 
     cost: int
     refreshed: float
+    patience: float = 0.0
 
 
 @dataclass(slots=True)
@@ -139,6 +143,13 @@ class NodeTracker:
         self._sync_peers()
         return node
 
+    def set_patience(self, conn: int, seconds: float) -> None:
+        """Allow for a slow network on one link."""
+        for node in self.nodes.values():
+            link = node.links.get(conn)
+            if link is not None:
+                link.patience = seconds
+
     def link_lost(self, conn: int) -> Node | None:
         """A control link is gone; gives the router it led to."""
         router_id = self.neighbour_of(conn)
@@ -212,7 +223,8 @@ class NodeTracker:
     def expire(self, now: float) -> list[Node]:
         """Drop silent links, old link states and, once nobody lists them, routers; gives the routers dropped."""
         for node in self.nodes.values():
-            for conn in [c for c, link in node.links.items() if now - link.refreshed > self.hello_max_age]:
+            limit = now - self.hello_max_age
+            for conn in [number for number, link in node.links.items() if link.refreshed + link.patience < limit]:
                 del node.links[conn]
             if node.peers and now - node.last_seen > self.state_max_age:
                 node.peers, node.ls_seq = {}, 0

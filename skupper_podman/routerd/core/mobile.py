@@ -7,7 +7,8 @@ What always holds:
 
 * ``announced`` is the set that other routers hold for ``mobile_seq``; changes gather in ``_wanted`` until `tick`.
 * The set held for another router is the one it announced with the sequence number held for it, as far as the bounds
-  on addresses allow: of what exceeds them the latest is left out.
+  on addresses allow: of what exceeds them the latest is left out. Number 0 stands for a set that was true once and is
+  being asked for again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from dataclasses import dataclass, field
 
 from skupper_podman.routerd.core.bodies import AddressUpdate, Descriptor
 from skupper_podman.routerd.core.limits import MAX_ADDRESSES, MAX_ALL_ADDRESSES, MAX_KEY_TEXT
+
+RETIRED = 128
+"""Routers that are gone whose addresses are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class MobileSync:
         self._announced: dict[str, Descriptor] = {}
         self._dirty: dict[str, None] = {}
         self._remotes: dict[str, _Remote] = {}
+        self._retired: dict[str, tuple[int, _Remote]] = {}
         self.overflow = False
         """An address was left out because of the bounds."""
         self._count = self._text = 0
@@ -118,7 +123,32 @@ class MobileSync:
         """Ask a router for its whole set again; its addresses stay until the answer comes."""
         remote = self._remotes.get(router_id)
         if remote is not None:
-            remote.sequence = 0
+            remote.sequence, remote.requested = 0, False
+
+    def retire(self, router_id: str, instance: int) -> None:
+        """A router is not known any more; its addresses are kept for its return."""
+        remote = self._remotes.pop(router_id, None)
+        if remote is None:
+            return
+        self._retired[router_id] = (instance, remote)
+        if len(self._retired) > RETIRED:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, remote = self._retired.pop(next(iter(self._retired)))
+        self._take_away(remote, tuple(remote.addresses))
+
+    def revive(self, router_id: str, instance: int) -> bool:
+        """A router has come back; True when it lives on and what it announced is held again, to be confirmed."""
+        known, remote = self._retired.pop(router_id, (0, None))
+        if remote is None:
+            return False
+        if known != instance or router_id in self._remotes:
+            self._take_away(remote, tuple(remote.addresses))
+            return False
+        self._remotes[router_id] = remote
+        self.distrust(router_id)
+        return True
 
     def flush(self, router_id: str) -> list[Change]:
         """Forget a router; gives the addresses it takes along."""
@@ -142,6 +172,8 @@ class MobileSync:
         return changes
 
     def _room(self, remote: _Remote, key: str) -> bool:
+        while self._retired and (self._count >= MAX_ALL_ADDRESSES or self._text + len(key) > MAX_KEY_TEXT):
+            self._drop_oldest()
         full = len(remote.addresses) >= MAX_ADDRESSES or self._count >= MAX_ALL_ADDRESSES
         return not full and self._text + len(key) <= MAX_KEY_TEXT
 

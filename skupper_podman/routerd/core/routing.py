@@ -8,7 +8,8 @@ What always holds:
 * ``next_hop``, ``cost`` and ``valid_origins`` agree with the link states known at the last tick or change of the own
   links; no next hop leads over a link that is gone.
 * What was asked for and did not come is asked for again at the next tick.
-* Addresses of a router are given (`RemoteAddress`) only while it is reachable, and `HOLDOFF` seconds longer.
+* Addresses of a router are given (`RemoteAddress`) only while it is reachable, and `HOLDOFF` seconds longer; when the
+  same life of it comes back, they are given again at once and then confirmed.
 * Malformed or foreign messages change nothing and are logged; nothing a peer sends raises, nor makes this keep or
   compute more than `limits` allow.
 """
@@ -54,6 +55,8 @@ from skupper_podman.routerd.message import RoutingStyle
 
 HOLDOFF: Final = 1.0
 """Seconds for which an unreachable router keeps its addresses: a changing network often finds another path."""
+MOST_PATIENCE: Final = 8.0
+"""Seconds that a slow network can add to the age at which a neighbour counts as lost."""
 HELLO_ADDRESS: Final = "amqp:/_local/qdhello"
 _NO_ORIGINS: Final[frozenset[str]] = frozenset()
 
@@ -111,6 +114,10 @@ class Routing:
                 self._hello.forget(node.id)
             self._update_paths(now)
 
+    def control_link_delay(self, conn: int, round_trip: float) -> None:
+        """How long the network behind a control link takes: where a lost HELLO comes late, it is waited for."""
+        self._tracker.set_patience(conn, min(MOST_PATIENCE, 4 * round_trip))
+
     def receive(self, conn: int, opcode: str, body: object, now: float) -> None:
         """A routing message came in over a control link, possibly relayed by that neighbour."""
         try:
@@ -134,6 +141,7 @@ class Routing:
                 self._send(SendOnLink, conn, HELLO_ADDRESS, "HELLO", hello.body(self.area))
         for node in self._tracker.expire(now):
             self._lose(node)
+            self._mobile.retire(node.id, node.instance)
             self._log("ROUTER", "debug", f"Node {node.id} deleted")
         announce = self._tracker.publish() or self._published
         self._published = False
@@ -230,8 +238,9 @@ class Routing:
         return {conn for router in nodes if (node := known.get(router)) is not None for conn in node.links}
 
     def remote_addresses(self, router_id: str) -> dict[str, Descriptor]:
-        """Addresses announced by a router, by key."""
-        return self._mobile.addresses(router_id)
+        """Addresses announced by a router that is in reach, by key."""
+        node = self._tracker.nodes.get(router_id)
+        return self._mobile.addresses(router_id) if node is not None and not node.lost else {}
 
     # ------------------------------------------------------------------------------------------ messages
 
@@ -348,6 +357,8 @@ class Routing:
         elif unknown and instance:
             # Addresses that came before the instance was known may be those of an earlier one.
             self._mobile.distrust(node.id)
+            if self._mobile.revive(node.id, instance) and not node.lost:
+                self._restore_addresses(node)
 
     def _update_paths(self, now: float) -> None:
         """Compute paths anew if the graph changed, and next hops if the links did."""
@@ -370,6 +381,8 @@ class Routing:
         self._actions.append(PathsChanged())
         for node in self._tracker.nodes.values():
             if node.id in hops:
+                if node.lost:
+                    self._restore_addresses(node)
                 node.unreachable_since, node.lost = None, False
             elif node.unreachable_since is None:
                 node.unreachable_since = now
@@ -384,11 +397,16 @@ class Routing:
                 self._lose(node)
 
     def _lose(self, node: Node) -> None:
-        self._forget_addresses(node.id)
+        """Take the addresses back; what they were is kept, for most routers that are lost come back."""
         self._answered.pop(node.id, None)
-        if not node.lost:
-            node.lost = True
-            self._actions.append(RouterLost(node.id))
+        if node.lost:
+            return
+        node.lost = True
+        self._publish_changes(node.id, [Change(Descriptor(key), False) for key in self._mobile.addresses(node.id)])
+        self._actions.append(RouterLost(node.id))
+
+    def _restore_addresses(self, node: Node) -> None:
+        self._publish_changes(node.id, [Change(item, True) for item in self._mobile.addresses(node.id).values()])
 
     def _forget_addresses(self, router_id: str) -> None:
         self._publish_changes(router_id, self._mobile.flush(router_id))

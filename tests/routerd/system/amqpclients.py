@@ -153,6 +153,10 @@ class Producer(Client):
     def on_released(self, event: Event) -> None:
         self._over(event, Delivery.MODIFIED if event.delivery.remote_state == Delivery.MODIFIED else Delivery.RELEASED)
 
+    def on_link_flow(self, event: Event) -> None:
+        if event.link.is_sender and event.link.drain_mode:
+            event.link.drained()
+
     def on_settled(self, event: Event) -> None:
         event.delivery.settle()
 

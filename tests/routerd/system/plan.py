@@ -115,11 +115,14 @@ class Plan:
                 del more["encapsulation"]
         return more
 
-    def start(self) -> dict[str, Router]:
-        """Start every router; does not wait for anything."""
+    def start(self, wrap: dict[str, Callable[[list[str]], list[str]]] | None = None) -> dict[str, Router]:
+        """Start every router; does not wait for anything. `wrap` changes the commands of some."""
         for name, mode in self._modes.items():
             made = Router(self.lab.directory, name, mode, *self._entities[name], **self._more[name])
-            self.routers[name] = self.lab.add(made).start()
+            self.lab.add(made)
+            if wrap and name in wrap:
+                made.command = wrap[name](made.command)
+            self.routers[name] = made.start()
         return self.routers
 
     def meet(self, limit: float = 20) -> dict[str, Router]:
