@@ -172,7 +172,7 @@ class Server:
 
     def __init__(self, handler: Callable[[socket.socket], None], port: int = 0) -> None:
         self._handler = handler
-        self._sock = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self._sock = socket.create_server(("", port), backlog=1024)  # so that 127.0.0.2 leads here too
         self.port = int(self._sock.getsockname()[1])
         self.connections: list[socket.socket] = []
         threading.Thread(target=self._serve, daemon=True).start()
