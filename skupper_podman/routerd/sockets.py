@@ -56,7 +56,7 @@ def tune(sock: socket.socket) -> None:
 def round_trip(sock: socket.socket) -> float:
     """Seconds that the network takes for a round trip, as TCP has measured it; 0 when it does not know."""
     try:
-        return _TCP_RTT.unpack_from(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72), 68)[0] / 1e6
+        return float(_TCP_RTT.unpack_from(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 72), 68)[0]) / 1e6
     except (OSError, struct.error):
         return 0.0
 

@@ -5,6 +5,7 @@ A router's kind is the first letter of its name: P is this project's, S a real s
 
 from __future__ import annotations
 
+import itertools
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -88,7 +89,7 @@ class Plan:
 
     def chain(self, *names: str) -> Plan:
         """Links between each and the next."""
-        for upper, lower in zip(names, names[1:], strict=False):
+        for upper, lower in itertools.pairwise(names):
             self.link(upper, lower)
         return self
 

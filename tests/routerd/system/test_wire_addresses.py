@@ -232,7 +232,9 @@ def mine(router: Router, of: Router) -> int:
     return sum(key.startswith(f"M{of.name}.") for key in addresses(router))
 
 
-@pytest.mark.parametrize("word", kinds("PPP", "SPS", "PSP"))
+# Not PSP: a skrouterd sends further streams on the link whose message is still underway, so the next hop cannot pass
+# them by; three of them in a line do the same.
+@pytest.mark.parametrize("word", kinds("PPP", "SPS"))
 def test_huge_message_to_a_slow_consumer_disturbs_nobody(lab: Lab, word: str) -> None:
     names = named(word)
     plan = Plan(lab).interior(*names).chain(*names)

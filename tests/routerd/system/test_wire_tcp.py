@@ -225,7 +225,8 @@ def test_tls_on_both_sides_of_the_service(lab: Lab, pair: str, verify: bool) -> 
     plan = Plan(lab).interior(here, there).link(here, there).entity(here, tls).entity(there, tls)
     front = plan.front(here, sslProfile="tls")
     # The certificate is for localhost and 127.0.0.1.
-    plan.serve(there, handler=serve, sslProfile="tls", verifyHostname=verify, **({"host": "localhost"} if verify else {}))
+    named = {"host": "localhost"} if verify else {}
+    plan.serve(there, handler=serve, sslProfile="tls", verifyHostname=verify, **named)
     plan.meet()
     client = ssl.create_default_context(cafile=files["caCertFile"])
 
