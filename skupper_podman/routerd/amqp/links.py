@@ -306,6 +306,7 @@ class OutLink(Link):
         queue, self.queue = self.queue, deque()
         self.active = None
         waiters, self._waiters = self._waiters, {}
+        self.on_finished = None
         super().gone()
         for delivery in queue:
             delivery.on_lost()
