@@ -247,11 +247,11 @@ def run(minutes: float, seed: int, workers: int) -> int:
         threads = [threading.Thread(target=soak.worker, args=(number,), daemon=True) for number in range(workers)]
         for thread in threads:
             thread.start()
-        time.sleep(min(20.0, minutes * 10))  # until pools and buffers have their usual size
         cutter = threading.Thread(target=soak.cutter, daemon=True)
-        before = {name: state(router) for name, router in ours(plan).items()}
         cutter.start()
         deadline = time.monotonic() + minutes * 60
+        time.sleep(min(600.0, minutes * 15))  # a quarter, until pools and buffers have seen their worst moment
+        before = {name: state(router) for name, router in ours(plan).items()}
         while time.monotonic() < deadline:
             time.sleep(min(30.0, max(0.1, deadline - time.monotonic())))
             progress(soak, plan, deadline)
