@@ -42,7 +42,6 @@ DELAYED: Final = 1.0
 LONG_DELAYED: Final = 10.0
 
 
-
 def _nowhere(_delivery: InDelivery, _start: Start) -> Sink | Outcome:
     return RELEASED_SETTLED
 
