@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,9 @@ def test_a_disabled_socket_stale_locks_and_half_written_files(machine: Machine) 
         (directory / ".podman.yaml.1234abcd").write_text("endpo")
     for user in ("root", USER):
         config = machine.storage(user) / CONFIG
-        config.with_name(".skrouterd.json.1234abcd").write_bytes(config.read_bytes()[:100])
+        half = config.with_name(".skrouterd.json.1234abcd")
+        half.write_bytes(config.read_bytes()[:100])
+        os.chown(half, config.stat().st_uid, config.stat().st_gid)
     boot(machine)
     both_come_back(machine)
     for user in ("root", USER):
