@@ -41,7 +41,8 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
 
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
     api = PodmanApi(endpoint.url, API_TIMEOUT)
-    observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic)
+    storage = Path("/var/lib/containers") if paths.system else paths.data_home.parent / "containers"
+    observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic, storage)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
     return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log)
 

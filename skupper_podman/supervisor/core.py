@@ -157,10 +157,11 @@ class Supervisor:
         return () if look.busy else tuple(self._decide(look, now))
 
     def blind(self, why: str, now: float) -> None:
-        """Podman did not answer; nothing can be said or done until it does."""
+        """Podman did not answer; nothing can be said or done until it does. The host's boot must not wait for that."""
         if self._blind_since is None:
             self._blind_since = now
         self._blind_why = why
+        self.ready = self.ready or now - self._began >= READY_AT_LATEST
 
     def did(self, action: Action, error: str, now: float) -> None:
         """An action ended; ``error`` is empty if it worked."""

@@ -89,7 +89,7 @@ class Loop:
         try:
             look = self._observer.look(busy)
         except SkupperError as error:
-            self._core.blind(error.message, time.monotonic())
+            self._core.blind(error.message + self._observer.full_disk(), time.monotonic())
             return ()
         return self._core.saw(look, time.monotonic())
 

@@ -5,6 +5,7 @@ What always holds: one listing a look; a container is inspected only when it was
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from skupper_podman.supervisor.core import Look, Seen, belongs, rank
 from skupper_podman.supervisor.processes import Process
 from skupper_podman.supervisor.uplink import Uplink
 
+_NO_ROOM = 1 << 20
 _DNS_SERVERS = ("aardvark",)
 _UPLINKS = ("slirp4netns", "pasta", "passt")
 
@@ -32,13 +34,17 @@ class Vitals:
 
 
 class Observer:
-    """Looks at the site of this user through ``api``; ``runtime_dir`` is where rootless Podman keeps its state."""
+    """Looks at the site of this user through ``api``; ``runtime_dir`` is where rootless Podman keeps its state.
 
-    def __init__(self, api: PodmanApi, uid: int, runtime_dir: Path, clock: Callable[[], float]) -> None:
+    ``storage`` is where Podman keeps containers, as long as it cannot be asked.
+    """
+
+    def __init__(self, api: PodmanApi, uid: int, runtime_dir: Path, clock: Callable[[], float], storage: Path) -> None:
         self._api = api
         self._uid = uid
         self._runtime_dir = runtime_dir
         self._clock = clock
+        self._storage = storage
         self._vitals: dict[str, Vitals] = {}
         self._dns_networks: dict[str, bool] = {}
         self._run_root = ""
@@ -78,6 +84,12 @@ class Observer:
         """What is known of the processes of container ``name``."""
         container = self.containers.get(name)
         return None if container is None else self._vitals.get(container.id)
+
+    def full_disk(self) -> str:
+        """Words that tell that Podman has no room to write, which it cannot say itself; empty if it has."""
+        place = next((path for path in (self._storage, *self._storage.parents) if path.exists()), Path("/"))
+        space = os.statvfs(place)
+        return f"; the disk of {place} is full" if space.f_bavail * space.f_frsize < _NO_ROOM else ""
 
     def exit_dir(self) -> str:
         """Where monitors of this Podman leave exit codes; empty if it was never seen."""

@@ -182,7 +182,7 @@ class Machine:
         assert expect is None or done.returncode == expect, f"{user}$ {argv}\n{done.stdout}{done.stderr}"
         return Completed(done.returncode, done.stdout, done.stderr)
 
-    def await_boot(self, seconds: float = 60) -> None:
+    def await_boot(self, seconds: float = 240) -> None:
         """Wait until systemd says that it is up, well or not."""
         end = time.monotonic() + seconds
         state = ""

@@ -192,6 +192,16 @@ def test_a_component_taken_away_is_told_and_is_not_the_end() -> None:
     assert core.status(16).startswith(f"0 of 2 containers run; {said}; skupper-controller-podman does not")
 
 
+def test_a_podman_that_does_not_answer_does_not_hold_up_the_boot() -> None:
+    core = Supervisor(0)
+    core.blind("no answer; the disk of / is full", 1)
+    assert not core.ready
+    core.blind("no answer; the disk of / is full", READY_AT_LATEST)
+    assert core.ready
+    assert core.status(READY_AT_LATEST) == "Podman does not answer since 44 s: no answer; the disk of / is full"
+    assert not says_well(core.status(READY_AT_LATEST))
+
+
 def test_a_site_without_a_component_is_up_late() -> None:
     core = Supervisor(0)
     core.saw(Look(0, (CONTROLLER,), missing=("skupper-router",)), 0)
