@@ -11,7 +11,6 @@ from typing import Any, Final
 from skupper_podman.cli.flags import Kind, flag
 
 _CONSOLE: Final = "the flow collector and the console come in a later release"
-_LIMITS: Final = "limits of cpu and memory come in a later release"
 
 
 def _later(name: str, kind: Kind, reason: str) -> Any:
@@ -33,14 +32,10 @@ class InitLater:
     prometheus_auth: str = _later("prometheus-auth", "string", _CONSOLE)
     prometheus_user: str = _later("prometheus-user", "string", _CONSOLE)
     prometheus_password: str = _later("prometheus-password", "string", _CONSOLE)
-    router_cpu_limit: str = _later("router-cpu-limit", "string", _LIMITS)
-    router_memory_limit: str = _later("router-memory-limit", "string", _LIMITS)
-    controller_cpu_limit: str = _later("controller-cpu-limit", "string", _LIMITS)
-    controller_memory_limit: str = _later("controller-memory-limit", "string", _LIMITS)
-    flow_collector_cpu_limit: str = _later("flow-collector-cpu-limit", "string", _LIMITS)
-    flow_collector_memory_limit: str = _later("flow-collector-memory-limit", "string", _LIMITS)
-    prometheus_cpu_limit: str = _later("prometheus-cpu-limit", "string", _LIMITS)
-    prometheus_memory_limit: str = _later("prometheus-memory-limit", "string", _LIMITS)
+    flow_collector_cpu_limit: str = _later("flow-collector-cpu-limit", "string", _CONSOLE)
+    flow_collector_memory_limit: str = _later("flow-collector-memory-limit", "string", _CONSOLE)
+    prometheus_cpu_limit: str = _later("prometheus-cpu-limit", "string", _CONSOLE)
+    prometheus_memory_limit: str = _later("prometheus-memory-limit", "string", _CONSOLE)
 
 
 def _dashed(names: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """One command at work: its surroundings, the platform chosen for it, and the one way to carry out a plan.
 
-What always holds: a plan is either printed (``--dry-run``) or applied, never both, and what it gives back is a Result.
+What always holds: a plan is either printed (``--dry-run``) or applied, never both, and what it gives back is a
+Result. What a plan interrupts (its fact ``ahead``) is said before the first step.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from skupper_podman.cli import documents
+from skupper_podman.cli import documents, output
 from skupper_podman.cli.progress import Progress
 from skupper_podman.cli.result import Json, Result
 
@@ -68,8 +69,11 @@ class Session:
             SkupperError: a step failed, and what was begun has been undone.
         """
         warnings = strings(plan.facts.get("warnings"))
+        ahead = strings(plan.facts.get("ahead"))
         if self.dry_run:
-            return Result("Plan", plan_text(plan), documents.plan(plan), warnings=warnings)
+            return Result("Plan", plan_text(plan), documents.plan(plan), warnings=(*ahead, *warnings))
+        for line in ahead:
+            output.print_notices(self.world, (f"Warning: {line}",))
         total = len(plan.steps)
         with self.progress() as progress:
             count = 0

@@ -12,6 +12,7 @@ from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
 from skupper_podman.errors import NotEnabledError, UsageError
+from skupper_podman.model.limits import parse_cpu, parse_memory
 from skupper_podman.model.site import (
     CLAIMS_PORT,
     DEFAULT_NETWORK,
@@ -25,6 +26,7 @@ from skupper_podman.model.site import (
     check_site_ports,
     parse_router_logging,
 )
+from skupper_podman.model.siteoptions import FLAGS
 from skupper_podman.platform import SiteRequest
 
 app = new_app()
@@ -33,15 +35,22 @@ _MORE: Final = "Use 'skupper status' to get more information.\n"
 _DONE: Final = {
     "created": "Skupper is now installed for user '{user}'.  " + _MORE,
     "repaired": "Skupper is repaired for user '{user}'.  " + _MORE,
+    "changed": "Skupper is changed for user '{user}'.  " + _MORE,
     "unchanged": "Skupper has already been initialized for user {user}\n",
 }
+
+_FIELDS: Final = {flag.removeprefix("--"): field for field, flag in FLAGS.items()}
+"""The field of the site's description that each flag sets."""
 
 _EXAMPLES: Final = """\
   # A site that others can link to, at this name and address
   skupper init --ingress-host west.example.com --ingress-host 192.0.2.10
 
   # A site behind a firewall, which only links to others
-  skupper init --ingress none"""
+  skupper init --ingress none
+
+  # The site that exists, with another log level and nothing else changed; first only what would happen
+  skupper init --router-logging debug --dry-run"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,18 @@ class Init(InitLater):
         "container-network", "string", "Container network of the site, made if it is missing", default=DEFAULT_NETWORK
     )
     enable_ipv6: bool = flag("enable-ipv6", "bool", "Give the container network IPv6 when it is made")
+    router_cpu_limit: str = flag(
+        "router-cpu-limit", "string", "Most CPUs the router may use, and each service's, as a decimal number (0: any)"
+    )
+    router_memory_limit: str = flag(
+        "router-memory-limit", "string", "Most memory the router may use, and each service's, in bytes (0: any)"
+    )
+    controller_cpu_limit: str = flag(
+        "controller-cpu-limit", "string", "Most CPUs the controller may use, as a decimal number (0: any)"
+    )
+    controller_memory_limit: str = flag(
+        "controller-memory-limit", "string", "Most memory the controller may use, in bytes (0: any)"
+    )
     labels: str = flag("labels", "string", "Labels for all that is created: key=value,...")
     podman_endpoint: str = flag("podman-endpoint", "string", "Podman API to use, kept for later commands")
     timeout: int = flag("timeout", "duration", "Time limit for the site to become ready", default=120 * SECOND)
@@ -89,18 +110,24 @@ class Init(InitLater):
 def init(session: Session, options: Init, _arguments: tuple[str, ...]) -> Result:
     """Initialise skupper installation
 
-    Run again, it completes and repairs the site; on a complete one it changes nothing.
+    Run again, it completes and repairs the site, and gives it the options that are given now; an option that is left
+    out stays as it is. What the site cannot change while it lives is refused.
     """
     spec = site_spec(options)
     if options.timeout <= 0:
         raise UsageError("invalid timeout value")
     request = SiteRequest(
-        spec, endpoint=options.podman_endpoint, timeout=options.timeout / SECOND, dry_run=session.dry_run
+        spec,
+        endpoint=options.podman_endpoint,
+        timeout=options.timeout / SECOND,
+        dry_run=session.dry_run,
+        given=frozenset(_FIELDS[name] for name in session.given if name in _FIELDS),
     )
     user = session.world.user
     plan = session.plan(lambda platform: platform.plan_init(request), options.podman_endpoint)
 
-    action = "unchanged" if not plan.changed else "repaired" if plan.facts.get("existed") else "created"
+    existed = "changed" if plan.facts.get("changes") else "repaired"
+    action = "unchanged" if not plan.changed else existed if plan.facts.get("existed") else "created"
     text = _DONE[action].format(user=user)
     result = session.carry_out(plan, Outcome("Site", {"action": action, "user": user}, lambda _facts: text))
     if options.ingress_hosts and not spec.accepts_links:
@@ -140,6 +167,10 @@ def site_spec(options: Init) -> SiteSpec:
         router_logging=logging,
         router=cast(RouterKind, options.router),
         labels=_labels(options.labels),
+        router_cpu_millis=parse_cpu("router", options.router_cpu_limit),
+        router_memory_bytes=parse_memory("router", options.router_memory_limit),
+        controller_cpu_millis=parse_cpu("controller", options.controller_cpu_limit),
+        controller_memory_bytes=parse_memory("controller", options.controller_memory_limit),
     )
     check_site_ports(spec)
     return spec

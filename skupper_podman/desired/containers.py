@@ -57,6 +57,8 @@ def router_container(spec: SiteSpec, runtime: Runtime) -> Container:
         mounts=(*_router_volumes(spec), *runtime.router_mounts),
         ports=ingress_ports(spec),
         selinux_disabled=runtime.kind == "embedded",
+        memory_bytes=spec.router_memory_bytes,
+        cpu_millis=spec.router_cpu_millis,
     )
 
 
@@ -90,6 +92,8 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
         mounts=(*_router_volumes(spec), *volumes, *runtime.host_mounts),
         ports=claims_ports(spec),
         selinux_disabled=True,
+        memory_bytes=spec.controller_memory_bytes,
+        cpu_millis=spec.controller_cpu_millis,
     )
 
 
@@ -116,6 +120,8 @@ def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Con
         mounts=(*_router_volumes(spec), *runtime.router_mounts),
         ports=tuple(PublishedPort(port, host, service.host_ports.ip) for port, host in service.host_ports.ports),
         selinux_disabled=runtime.kind == "embedded",
+        memory_bytes=spec.router_memory_bytes,  # as in 1.9, a service's router has the limits of the site's
+        cpu_millis=spec.router_cpu_millis,
     )
 
 

@@ -90,7 +90,7 @@ def mismatches(wanted: Container, found: Container) -> tuple[str, ...]:
         ("aliases", set(wanted.aliases) <= set(found.aliases)),
         ("mounts", _mounts(wanted) <= _mounts(found)),
         ("ports", set(wanted.ports) == set(found.ports)),
-        ("limits", (wanted.memory_bytes, wanted.cpus) == (found.memory_bytes, found.cpus)),
+        ("limits", (wanted.memory_bytes, wanted.cpu_millis) == (found.memory_bytes, found.cpu_millis)),
     )
     return tuple(name for name, same in pairs if not same)
 
@@ -145,8 +145,11 @@ class _Differ:
     def _want_credential(self, credential: Credential) -> None:
         renewed = credential.authority in self._new_authorities or credential.volume in self._new_volumes
         if renewed or credential not in self._present.issued:
-            self._renewed.add(credential.volume)
-            self._add("create", credential)
+            # Routers read a certificate anew for each connection: one that only gets other names restarts nothing.
+            works = not renewed and any(key(issued) == key(credential) for issued in self._present.issued)
+            if not works:
+                self._renewed.add(credential.volume)
+            self._add("update" if works else "create", credential, reason="for other hosts" if works else "")
         else:
             prefix = f"{credential.directory}/" if credential.directory else ""
             self._want_private(credential.volume, f"{prefix}tls.key")

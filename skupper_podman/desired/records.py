@@ -19,6 +19,14 @@ SERVICE_FILE: Final = "skupper-podman-service.json"
 """Beside a service's router configuration: its container's name, and the ports published on the host."""
 
 
+_LIMITS: Final = {
+    "routerCpuMillis": "router_cpu_millis",
+    "routerMemoryBytes": "router_memory_bytes",
+    "controllerCpuMillis": "controller_cpu_millis",
+    "controllerMemoryBytes": "controller_memory_bytes",
+}
+
+
 def dump_placement(service: Service) -> bytes:
     """Where a service's container is and what it publishes, as JSON."""
     ports = [list(pair) for pair in service.host_ports.ports]
@@ -57,6 +65,8 @@ def dump_spec(spec: SiteSpec) -> bytes:
     }
     if spec.claims_port is None:  # a site of an earlier release; its file stays what it is
         del document["claimsPort"]
+    # Only where there are any, so that the file of a site made before there were limits is still the same.
+    document |= {key: getattr(spec, name) for key, name in _LIMITS.items() if getattr(spec, name)}
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
@@ -66,6 +76,7 @@ def parse_spec(content: bytes) -> SiteSpec | None:
         value = json.loads(content)
         if value["version"] != 1:
             return None
+        limits: dict[str, Any] = {name: int(value.get(key, 0)) for key, name in _LIMITS.items()}
         return SiteSpec(
             name=str(value["name"]),
             site_id=str(value["id"]),
@@ -81,6 +92,7 @@ def parse_spec(content: bytes) -> SiteSpec | None:
             router_logging=tuple(LogLevel(str(module), str(level)) for module, level in value["routerLogging"]),
             router=value["router"] if value["router"] in ("image", "embedded") else "auto",
             labels={str(key): str(item) for key, item in value["labels"].items()},
+            **limits,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -88,6 +88,7 @@ class Container:
     """A container.
 
     All capabilities are dropped, privileges cannot grow and the root file system is read-only, always.
+    ``memory_bytes`` and ``cpu_millis`` (thousandths of a CPU) are limits; zero for none.
     """
 
     name: str
@@ -101,7 +102,7 @@ class Container:
     ports: tuple[PublishedPort, ...] = ()
     selinux_disabled: bool = False
     memory_bytes: int = 0
-    cpus: int = 0
+    cpu_millis: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class LogLevel:
 class SiteSpec:
     """What a site must be. Ports are host ports; hosts are the names and addresses put into certificates and tokens.
 
+    CPU is limited in thousandths of one, memory in bytes; zero means no limit. Services' containers have the router's.
+
     ``claims_port`` is 0 for a site that redeems no claims because that was asked for, and None for one made by a
     release that knew of none.
     """
@@ -50,6 +52,10 @@ class SiteSpec:
     router: RouterKind = "auto"
     platform: str = "podman"
     labels: dict[str, str] = field(default_factory=dict)
+    router_cpu_millis: int = 0
+    router_memory_bytes: int = 0
+    controller_cpu_millis: int = 0
+    controller_memory_bytes: int = 0
 
     @property
     def accepts_links(self) -> bool:

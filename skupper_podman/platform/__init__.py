@@ -25,13 +25,15 @@ class SiteRequest:
     """``skupper init`` before defaults are known: empty values mean "choose for me".
 
     ``timeout`` in seconds limits a pull, and the wait until the site works. With ``dry_run`` the plan is only to be
-    shown, and nothing may be downloaded to make it.
+    shown, and nothing may be downloaded to make it. ``given`` names the fields of the spec that an existing site is to
+    take over; None stands for those that are not as in a plain :class:`SiteSpec`.
     """
 
     spec: SiteSpec
     endpoint: str = ""
     timeout: float = 120.0
     dry_run: bool = False
+    given: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Platform(Protocol):
     name: str
 
     def plan_init(self, request: SiteRequest) -> Plan:
-        """Plan to create, complete or repair the site; an empty plan if it is complete."""
+        """Plan to create, complete, repair or change the site; an empty plan if it is complete and as asked for."""
         ...
 
     def plan_delete(self) -> Plan:

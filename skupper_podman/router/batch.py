@@ -2,8 +2,8 @@
 
 Entering a container and starting an interpreter costs far more than a request, so the host asks all it wants to know,
 or changes all it wants to change, at once. Requests are a JSON array of ``[operation, type, name, attributes]``;
-operations are ``query``, ``create`` and ``delete``. The answer is ``{"results": [...], "error": TEXT}`` on standard
-output: the first request that fails ends the batch, and its reason is the error (empty if all went well).
+operations are ``query``, ``create``, ``update`` and ``delete``. The answer is ``{"results": [...], "error": TEXT}`` on
+standard output: the first request that fails ends the batch, and its reason is the error (empty if all went well).
 
 What always holds: nothing secret is among the arguments; certificates are named by path.
 """
@@ -52,6 +52,8 @@ def _one(client: Any, operation: str, entity_type: str, name: str, attributes: M
         return client.query(entity_type).dicts(without_nulls=True)
     if operation == "create":
         return client.create(entity_type, name, attributes)
+    if operation == "update":
+        return client.update(entity_type, name, attributes)
     if operation == "delete":
         return client.delete(entity_type, name)
     raise ValueError(f"unknown operation {operation!r}")

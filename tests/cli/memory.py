@@ -23,6 +23,7 @@ from skupper_podman.model.network import Address, Connector, Listener, NetworkSt
 from skupper_podman.model.network import SiteStatus as NetworkSite
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
+from skupper_podman.model.siteoptions import differences, merged
 from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, TargetStatus, VersionInfo
 from skupper_podman.model.units import SiteUnits, UnitFile
 from skupper_podman.plan import Plan, Step
@@ -83,6 +84,7 @@ class MemoryPlatform:
     # what a plan says beside its steps, and a step that fails
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()
     broken_step: BaseException | None = None
 
     def _site(self) -> SiteSpec:
@@ -102,7 +104,7 @@ class MemoryPlatform:
     def plan_init(self, request: SiteRequest) -> Plan:
         self.requests.append(request)
         if self.spec is not None:
-            return self._plan(f"Site {self.spec.name} is complete", (), existed=True)
+            return self._changed(self.spec, request)
         spec = replace(request.spec, name=request.spec.name or "vm1-jdoe-c3d98", site_id=SITE_ID)
 
         def do() -> None:
@@ -123,6 +125,19 @@ class MemoryPlatform:
         content = "# Written by skupper generate unit\n"
         files = (UnitFile("skupper.network", content), UnitFile("skupper-router.container", content))
         return SiteUnits("quadlet", "it was asked for", "/quadlets", files, ("systemctl x",), self.warnings)
+
+    def _changed(self, found: SiteSpec, request: SiteRequest) -> Plan:
+        wanted = merged(request.spec, found, request.given)
+        lines = [str(item) for item in differences(found, wanted)]
+        if not lines:
+            return self._plan(f"Site {found.name} is complete", (), existed=True)
+
+        def put(spec: SiteSpec) -> None:
+            self.spec = spec
+
+        step = Step("update", f"site {found.name}", lambda: put(wanted), lambda: put(found))
+        plan = self._plan(f"Change site {found.name}", (step,), existed=True, changes=lines, ahead=self.ahead)
+        return replace(plan, facts={**plan.facts, "notes": (*self.notes, *lines)})
 
     def plan_delete(self) -> Plan:
         spec = self._site()

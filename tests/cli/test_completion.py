@@ -35,7 +35,7 @@ def words(answer: Answer) -> list[str]:
         (["status", "--output=j"], ["--output=json"]),
         (["status", "--output", "=", "y"], ["yaml"]),
         (["init", "--router", ""], ["auto", "image", "embedded"]),
-        (["init", "--ro"], ["--router-mode", "--router", "--router-logging"]),
+        (["init", "--router-"], ["--router-mode", "--router-logging", "--router-cpu-limit", "--router-memory-limit"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["expose", ""], ["host"]),
         (["expose", "--protocol", "http"], ["http", "http2"]),

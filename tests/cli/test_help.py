@@ -107,7 +107,7 @@ def test_unknown_topic(skupper: Terminal) -> None:
 
 def test_defaults_are_shown_as_in_go(skupper: Terminal) -> None:
     text = skupper("init", "--help").out
-    assert "--timeout duration           Time limit for the site to become ready (default 2m0s)" in text
+    assert "--timeout duration                 Time limit for the site to become ready (default 2m0s)" in text
     assert '(default "interior")' in text
     assert "(default 55671)" in text
     assert "--label stringToString" in skupper("expose", "--help").out

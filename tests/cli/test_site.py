@@ -7,6 +7,7 @@ import pytest
 from skupper_podman.errors import Blocker, InvalidError, PlatformError, PreflightError
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.site import LogLevel
+from skupper_podman.model.siteoptions import FLAGS
 from skupper_podman.model.status import Probe
 from tests.cli.memory import MemoryPlatform, remote_network
 from tests.cli.terminal import Terminal
@@ -27,7 +28,8 @@ def test_init_passes_every_flag_on(skupper: Terminal, platform: MemoryPlatform) 
         "init", "--site-name", "west", "--ingress-host", "a,b", "--ingress-host=192.0.2.1",
         "--ingress-bind-ip=10.0.0.1", "--bind-port=1055", "--bind-port-edge", "1045", "--container-network=n",
         "--enable-ipv6",
-        "--router=embedded",
+        "--router=embedded", "--router-cpu-limit=0.5", "--router-memory-limit=268435456",
+        "--controller-cpu-limit=2", "--controller-memory-limit=1000000000",
         "--router-logging=ROUTER_CORE:debug,info", "--labels=a=b,c=d", "--podman-endpoint=/run/x.sock", "--timeout=90s",
     )  # fmt: skip
     assert answer.code == 0, answer
@@ -38,6 +40,10 @@ def test_init_passes_every_flag_on(skupper: Terminal, platform: MemoryPlatform) 
     assert (request.spec.network, request.spec.ipv6, request.spec.router) == ("n", True, "embedded")
     assert request.spec.router_logging == (LogLevel("ROUTER_CORE", "debug"), LogLevel("", "info"))
     assert request.spec.labels == {"a": "b", "c": "d"}
+    assert (request.spec.router_cpu_millis, request.spec.router_memory_bytes) == (500, 2**28)
+    assert (request.spec.controller_cpu_millis, request.spec.controller_memory_bytes) == (2000, 10**9)
+    assert request.given is not None
+    assert request.given == set(FLAGS) - {"ingress", "router_mode"}
     assert (request.endpoint, request.timeout) == ("/run/x.sock", 90)
     assert skupper.opened == ["/run/x.sock"]
 
@@ -47,6 +53,44 @@ def test_init_again_says_so_and_exits_0(site: Terminal) -> None:
     assert answer.data["action"] == "unchanged"
     answer = site("init")
     assert (answer.code, answer.out) == (0, "Skupper has already been initialized for user jdoe\n")
+
+
+def test_init_again_changes_the_site(site: Terminal, platform: MemoryPlatform) -> None:
+    platform.ahead = ("skupper-router restarts",)
+    answer = site("init", "--bind-port=1055", "--dry-run")
+    assert answer.out == (
+        "Change site vm1-jdoe-c3d98\n"
+        "  update site vm1-jdoe-c3d98\n"
+        "  note: --bind-port: 55671 -> 1055\n"
+        "Nothing has been changed.\n"
+    )
+    assert answer.err == "Warning: skupper-router restarts\n"
+    answer = site("init", "--bind-port=1055")
+    assert answer.out == (
+        "--bind-port: 55671 -> 1055\n"
+        "Skupper is changed for user 'jdoe'.  Use 'skupper status' to get more information.\n"
+    )
+    assert answer.err == "Warning: skupper-router restarts\n"
+    assert site("init", "--bind-port=1055", "-o", "json").data["action"] == "unchanged"
+    answer = site("init", "--bind-port=55671", "-o", "json")
+    assert (answer.data["action"], answer.data["facts"]["changes"]) == ("changed", ["--bind-port: 1055 -> 55671"])
+    assert answer.data["facts"]["ahead"] == ["skupper-router restarts"]
+
+
+def test_what_is_interrupted_is_said_before_anything_is_done(site: Terminal, platform: MemoryPlatform) -> None:
+    platform.ahead, platform.broken_step = ("skupper-router restarts",), PlatformError("it broke")
+    answer = site("init", "--bind-port=1055")
+    assert (answer.code, answer.err) == (1, "Warning: skupper-router restarts\nError: it broke\n")
+
+
+def test_init_again_refuses_what_is_fixed(site: Terminal) -> None:
+    answer = site("init", "--container-network=other")
+    assert answer.code == 1
+    assert answer.err == (
+        "Error: the site vm1-jdoe-c3d98 keeps for life what it was made with: "
+        "--container-network is skupper, not other\n"
+        "Hint: leave the option out, or make the site anew: skupper delete, then skupper init\n"
+    )
 
 
 def test_init_dry_run(skupper: Terminal, platform: MemoryPlatform) -> None:
@@ -78,6 +122,8 @@ def test_init_shows_notes_and_warnings(skupper: Terminal, platform: MemoryPlatfo
         (["--bind-port=0"], "Port 0 is outside valid range."),
         (["--bind-port=5", "--bind-port-edge=5"], "--bind-port and --bind-port-edge are both 5: they must differ"),
         (["--router=go"], 'invalid "--router=go", it must be one of "auto, image, embedded"'),
+        (["--router-cpu-limit=many"], "invalid cpu limit (decimal) for router: many"),
+        (["--controller-memory-limit=1G"], "invalid memory limit (bytes) for controller: 1G"),
         (["--labels=x"], "Bad value for --labels: x must be formatted as key=value"),
     ],
 )
@@ -96,7 +142,6 @@ def test_init_checks_values_before_it_touches_anything(skupper: Terminal, words:
         "--enable-console", "--enable-flow-collector", "--console-auth=internal", "--console-user=a",
         "--console-password=b", "--flow-collector-record-ttl=5m", "--bind-port-flow-collector=8010",
         "--external-prometheus-server=x", "--prometheus-auth=tls", "--prometheus-user=a", "--prometheus-password=b",
-        "--router-cpu-limit=1", "--router-memory-limit=1", "--controller-cpu-limit=1", "--controller-memory-limit=1",
         "--flow-collector-cpu-limit=1", "--flow-collector-memory-limit=1", "--prometheus-cpu-limit=1",
         "--prometheus-memory-limit=1",
     ],
@@ -110,8 +155,8 @@ def test_flags_that_do_not_work_yet_are_refused_by_name(skupper: Terminal, flag:
 
 
 def test_all_refused_flags_are_named_at_once(skupper: Terminal) -> None:
-    answer = skupper("init", "--enable-console", "--router-cpu-limit=2", "--enable-flow-collector=false")
-    assert answer.err.startswith("Error: --enable-console, --router-cpu-limit are not supported in this release: ")
+    answer = skupper("init", "--enable-console", "--prometheus-cpu-limit=2", "--enable-flow-collector=false")
+    assert answer.err.startswith("Error: --enable-console, --prometheus-cpu-limit are not supported in this release: ")
 
 
 def test_saying_no_to_what_is_not_there_is_fine(skupper: Terminal) -> None:

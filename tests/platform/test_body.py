@@ -57,10 +57,10 @@ def test_root_has_no_user_namespace() -> None:
 
 
 def test_selinux_and_limits() -> None:
-    body = container_body(Container("c", "i", selinux_disabled=True, cpus=2, memory_bytes=1024), 0, 0)
+    body = container_body(Container("c", "i", selinux_disabled=True, cpu_millis=2500, memory_bytes=1024), 0, 0)
     assert body["selinux_opts"] == ["disable"]
     assert body["annotations"] == {"io.podman.annotations.label": "disable"}
-    assert body["resource_limits"] == {"cpu": {"quota": 200000, "period": 100000}, "memory": {"limit": 1024}}
+    assert body["resource_limits"] == {"cpu": {"quota": 250000, "period": 100000}, "memory": {"limit": 1024}}
 
 
 def test_alias_defaults_to_the_name() -> None:

@@ -35,7 +35,7 @@ def test_inspected_container() -> None:
     assert found.mounts == (Mount("v1", "/etc/x"), Mount("/usr", "/usr", read_only=True))
     assert found.ports == (PublishedPort(8080, 28080),)
     assert found.networks == {"skupper": NetworkAttachment("10.89.0.4", ("al1", "2f7f"))}
-    assert (found.health, found.restart_count, found.cpus, found.memory_bytes) == ("healthy", 2, 2, 100)
+    assert (found.health, found.restart_count, found.cpu_millis, found.memory_bytes) == ("healthy", 2, 2000, 100)
     assert (found.entrypoint, found.user, found.restart_policy) == ("/entry point", "0:0", "always")
     assert (found.started_at, found.finished_at) == ("2026-11-20T11:17:33Z", "")
 

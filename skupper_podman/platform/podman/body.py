@@ -93,8 +93,8 @@ def _port(container_port: int, host_port: int, host_ip: str) -> dict[str, Any]:
 
 def _limits(container: Container) -> dict[str, Any]:
     limits: dict[str, Any] = {}
-    if container.cpus > 0:
-        limits["cpu"] = {"quota": container.cpus * 100_000, "period": 100_000}
+    if container.cpu_millis > 0:
+        limits["cpu"] = {"quota": container.cpu_millis * 100, "period": 100_000}
     if container.memory_bytes > 0:
         limits["memory"] = {"limit": container.memory_bytes}
     return limits

@@ -84,7 +84,7 @@ class ContainerInfo:
     restart_policy: str = ""
     entrypoint: str = ""
     memory_bytes: int = 0
-    cpus: int = 0
+    cpu_millis: int = 0
     read_only: bool = False
 
     @property
@@ -278,7 +278,7 @@ def inspected_container(body: Json) -> ContainerInfo:
         restart_policy=_text(_map(host, "RestartPolicy"), "Name"),
         entrypoint=" ".join(_texts(entrypoint)) if isinstance(entrypoint, list) else str(entrypoint or ""),
         memory_bytes=_int(host, "Memory"),
-        cpus=_cpus(host),
+        cpu_millis=_cpu_millis(host),
         read_only=bool(host.get("ReadonlyRootfs")),
     )
 
@@ -297,9 +297,9 @@ def _inspected_ports(bindings: Json) -> tuple[PublishedPort, ...]:
     return tuple(sorted(found, key=lambda item: (item.container_port, item.host_ip, item.host_port)))
 
 
-def _cpus(host: Json) -> int:
+def _cpu_millis(host: Json) -> int:
     quota, period = _int(host, "CpuQuota"), _int(host, "CpuPeriod")
-    return quota // period if quota > 0 and period > 0 else 0
+    return round(quota * 1000 / period) if quota > 0 and period > 0 else 0
 
 
 def _mount(entry: Json) -> Mount:

@@ -27,17 +27,17 @@ from skupper_podman.errors import (
     UsageError,
 )
 from skupper_podman.files import read_bytes
-from skupper_podman.model.site import SiteSpec, check_site_name, check_site_ports
+from skupper_podman.model.site import RouterKind, SiteSpec, check_site_name, check_site_ports
+from skupper_podman.model.siteoptions import merged
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
-from skupper_podman.platform.podman import adopt, defaults, endpoint, hostimage, preflight
+from skupper_podman.platform.podman import adopt, change, defaults, endpoint, hostimage, preflight
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import LocalHost
 from skupper_podman.platform.podman.hostfile import writing
 from skupper_podman.platform.podman.images import RouterImage, router_image
 from skupper_podman.platform.podman.linger import linger_steps, linger_warning
 from skupper_podman.platform.podman.observe import Observation, is_site_volume, observe
-from skupper_podman.platform.podman.options import check_same
 from skupper_podman.platform.podman.ready import wait_until_ready
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.platform.podman.supervise import unit_steps
@@ -60,19 +60,28 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
         keys.start()  # they are made while Podman is waited for
     existed = site.spec is not None
     site, notices = adopt.with_claims(site, request.spec, _host(context))
-    if site.spec is not None:
-        check_same(request.spec, site.spec)
+    wanted = _changed(request, site.spec) if site.spec else None
     with ThreadPoolExecutor(max_workers=1) as pool:
         # Registries and name servers that are out of reach take seconds each: they are asked at the same time.
-        choosing = pool.submit(_chosen_image, context, request, site)
-        spec = site.spec or _completed(request.spec, context.user)
+        choosing = pool.submit(_chosen_image, context, request, site, wanted)
+        spec = wanted or _completed(request.spec, context.user)
         choice = choosing.result()
     spec = replace(spec, router=choice.kind)
     state = SiteState(spec, _runtime(choice), site.links, site.services, site.configs, site.document)
+    if site.spec is not None and change.logging_differs(site.spec, spec):
+        state = change.without_logging(state)
     changes = diff((), site_resources(state), site.present)
     if changes:
         _check_host(context, spec, podman, choice.kind == "embedded")
     return _plan(context, request, site, _Wanted(spec, choice, changes, existed, keys, notices))
+
+
+def _changed(request: SiteRequest, found: SiteSpec) -> SiteSpec:
+    """The site that exists, as it is asked to be now."""
+    spec = merged(request.spec, found, request.given)
+    if spec.accepts_links and not spec.ingress_hosts:
+        spec = replace(spec, ingress_hosts=tuple(dict.fromkeys(defaults.ingress_hosts())))
+    return spec
 
 
 def _lock(context: Context, request: SiteRequest) -> None:
@@ -99,6 +108,14 @@ class _Wanted:
     keys: certs.KeyPool
     notices: tuple[str, ...] = ()
 
+    def differences(self, found: SiteSpec | None) -> list[str]:
+        """What changes for a site that exists, a line an option."""
+        # A site read back from one of 1.9 says nothing of how its router was chosen.
+        return change.differing(replace(found, router=self._router(found)), self.spec) if found else []
+
+    def _router(self, found: SiteSpec) -> RouterKind:
+        return self.spec.router if found.router == "auto" else found.router
+
 
 def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wanted) -> Plan:
     spec = wanted.spec
@@ -106,6 +123,7 @@ def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wa
     running = [name for name, info in site.containers.items() if info.running]
     unit = unit_steps(context, spec.name, running, warnings)
     changes = _change_steps(context, request, site, wanted, unit)
+    differences = wanted.differences(site.spec)
     steps: list[Step] = []
     if changes:
         # Lingering first: without it a user's manager, and all it started, ends with the last login.
@@ -120,10 +138,12 @@ def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wa
         "ingressHosts": spec.ingress_hosts,
         "router": wanted.choice.kind,
         "routerImage": wanted.choice.image,
-        "notes": _notes(request, wanted),
+        "notes": [*_notes(request, wanted), *differences],
+        "changes": differences,
+        "ahead": change.restarts(wanted.changes, site),
         "warnings": warnings,
     }
-    verb = "Repair" if wanted.existed and steps else "Create"
+    verb = "Change" if differences else "Repair" if wanted.existed and steps else "Create"
     title = f"{verb} site {spec.name}" if steps else f"Site {spec.name} is complete"
     return Plan(title, tuple(steps), facts)
 
@@ -133,6 +153,8 @@ def _change_steps(
 ) -> tuple[Step, ...]:
     """Steps for the changes and the unit; where anything is started, also the wait until it works."""
     then = list(unit)
+    if site.spec is not None and change.logging_differs(site.spec, wanted.spec):
+        then += change.logging_steps(context, site, wanted.spec, wanted.changes)
     if unit or any(isinstance(change.resource, Container) for change in wanted.changes):
         then.append(_waiting(context, site, wanted.spec, request.timeout))
     return Steps(context.api, site.trees, site.present, wanted.keys, context.now).make(wanted.changes, then)
@@ -209,13 +231,13 @@ def _host(context: Context) -> LocalHost:
     return LocalHost(context.uid, os.getgid(), context.user, context.paths.runtime_dir)
 
 
-def _chosen_image(context: Context, request: SiteRequest, site: Observation) -> RouterImage:
+def _chosen_image(context: Context, request: SiteRequest, site: Observation, wanted: SiteSpec | None) -> RouterImage:
     """Decide what the router runs on. A pull happens here, because only its outcome decides; nothing else changes."""
-    kind = site.spec.router if site.spec else request.spec.router
+    kind = wanted.router if wanted else request.spec.router
     if kind == "embedded":
-        reason = "the site has it" if site.spec else "it was asked for"
+        reason = "the site has it" if site.spec and site.spec.router == kind else "it was asked for"
         return RouterImage("embedded", hostimage.host_image().name, f"the embedded router, since {reason}")
-    if site.spec is not None and names.ROUTER in site.containers:
+    if site.spec is not None and site.spec.router == kind and names.ROUTER in site.containers:
         router = site.containers[names.ROUTER]
         return RouterImage("image", router.image, "the site has it")
     choice = router_image(kind, context.api, context.env, pull=False)

@@ -8,7 +8,7 @@ nothing secret is in an argument: only paths of certificates are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,15 @@ class LiveRouter:
     def delete(self, *entities: Entity) -> None:
         """Remove entities, in this order. Raises as :meth:`query`."""
         self._run([("delete", *_named(entity), {}) for entity in entities], TIMEOUT)
+
+    def update(self, entity_type: str, name: str, attributes: dict[str, Any]) -> None:
+        """Change attributes of an entity of this short type and name. Raises as :meth:`query`."""
+        self._run([("update", f"{TYPE_PREFIX}{entity_type}", name, attributes)], TIMEOUT)
+
+    def set_logging(self, levels: Mapping[str, str]) -> None:
+        """Set what each log module writes. Raises as :meth:`query`."""
+        kind = f"{TYPE_PREFIX}log"
+        self._run([("update", kind, f"log/{module}", {"enable": enable}) for module, enable in levels.items()], TIMEOUT)
 
     def present(self, entities: Iterable[Entity]) -> list[Entity]:
         """Those of ``entities`` that the router has. Raises as :meth:`query`."""
@@ -148,6 +157,11 @@ def replacing(router: LiveRouter, old: Entity, new: Entity, what: str) -> Step:
         router.create(coming)
 
     return Step("run", what, lambda: exchange(old, new), lambda: exchange(new, old))
+
+
+def logging(router: LiveRouter, before: Mapping[str, str], after: Mapping[str, str], what: str) -> Step:
+    """A step that sets what log modules write, and sets it back."""
+    return Step("run", what, lambda: router.set_logging(after), lambda: router.set_logging(before))
 
 
 def _named(entity: Entity) -> tuple[str, str]:

@@ -32,10 +32,10 @@ from skupper_podman.desired.tokens import COST, LinkSecret, parse_link
 from skupper_podman.errors import InvalidError
 from skupper_podman.model.service import HostPorts, Service
 from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, LogLevel, SiteSpec
+from skupper_podman.model.siteoptions import plain_level
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.facts import ContainerInfo, VolumeInfo
-from skupper_podman.platform.podman.options import plain_level
 from skupper_podman.router.config import RouterConfig, RouterConfigError
 
 HOST_IMAGE_MARK = "localhost/skupper-host"
@@ -169,7 +169,7 @@ def container_of(info: ContainerInfo) -> Container:
         ports=info.ports,
         selinux_disabled=any(mount.source.startswith("/") for mount in info.mounts),
         memory_bytes=info.memory_bytes,
-        cpus=info.cpus,
+        cpu_millis=info.cpu_millis,
     )
 
 
@@ -295,7 +295,7 @@ class _Reader:
         return env.get("SKUPPER_SITE_NAME", ""), env.get("SKUPPER_SITE_ID", "")
 
     def _recovered(self, name: str, site_id: str, config: RouterConfig | None) -> SiteSpec:
-        router = self._containers.get(names.ROUTER)
+        router, controller = self._containers.get(names.ROUTER), self._containers.get(names.CONTROLLER)
         ports = {port.container_port: port.host_port for port in router.ports} if router else {}
         bind_ips = dict.fromkeys(port.host_ip for port in router.ports if port.host_ip) if router else {}
         logs = config.of_type("log") if config else ()
@@ -313,6 +313,10 @@ class _Reader:
             network=next(iter(router.networks), "skupper") if router else "skupper",
             router_logging=tuple(plain_level(LogLevel(log.text("module"), log.text("enable"))) for log in logs),
             router="embedded" if embedded else "image",
+            router_cpu_millis=router.cpu_millis if router else 0,
+            router_memory_bytes=router.memory_bytes if router else 0,
+            controller_cpu_millis=controller.cpu_millis if controller else 0,
+            controller_memory_bytes=controller.memory_bytes if controller else 0,
         )
 
     def _claims_port(self) -> int | None:

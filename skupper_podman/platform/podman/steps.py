@@ -71,7 +71,9 @@ class Steps:
             case Authority():
                 return self._authority(resource)
             case Credential():
-                return self._drop_credential(resource) if change.action == "delete" else self._credential(resource)
+                if change.action == "delete":
+                    return self._drop_credential(resource)
+                return self._credential(change, resource)
             case Container():
                 return self._container(change, resource)
             case _:
@@ -128,7 +130,7 @@ class Steps:
 
         return Step("create", _what(authority), do, edits.undo)
 
-    def _credential(self, credential: Credential) -> Step:
+    def _credential(self, change: Change, credential: Credential) -> Step:
         edits = _EditGroup(self.trees)
 
         def do() -> None:
@@ -141,7 +143,8 @@ class Steps:
                 files += _pair_files(credential.volume, prefix, pair)
             edits.write(files)
 
-        return Step("create", _what(credential), do, edits.undo)
+        verb: Verb = "update" if change.action == "update" else "create"
+        return Step(verb, _what(credential), do, edits.undo, change.reason)
 
     def _drop_credential(self, credential: Credential) -> Step:
         edits = _EditGroup(self.trees)
