@@ -26,10 +26,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "link status": ("link", "Check whether a link to another Skupper site is active"),
     "network": ("", "Show information about the sites and services included in the network."),
     "network status": ("network", "Show information about the current site, and connected sites"),
+    "man": ("manual", "Write the manual: man pages and Markdown"),
+    "revoke-access": ("access", "Revoke all previously granted access to the site."),
     "service": ("", "Manage skupper service definitions"),
     "service bind": ("service", "Bind a target to a service"),
     "service create": ("service", "Create a skupper service"),
     "service delete": ("service", "Delete a skupper service"),
+    "service label": ("label", "Manage service labels"),
     "service status": ("service", "List services exposed over the service network"),
     "service unbind": ("service", "Unbind a target from a service"),
     "status": ("status", "Report the status of the current Skupper site"),
@@ -40,26 +43,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token revoke": ("token", "End a claim that this site gave away"),
     "token status": ("token", "Check what is in a token and whether it can still be used"),
     "unexpose": ("expose", "Unexpose one or more network services"),
+    "update": ("update", "Update skupper installation version"),
     "version": ("version", "Report the version of the Skupper CLI and services"),
+    "version manifest": ("manifest", "Write the images of this version to manifest.json"),
 }
 
 HIDDEN: dict[str, str] = {"__complete": "completion"}
 """Commands that programs call: path to module."""
 
 # Commands of 1.9 that are not there: what is the matter, and what to do instead.
-_NOT_YET = "is not in this release"
 _KUBERNETES = "exists only on the kubernetes platform"
 ABSENT: dict[str, tuple[str, str]] = {
     "debug": (_KUBERNETES, "use 'skupper status -o json' and 'podman logs skupper-router'"),
     "gateway": (_KUBERNETES, "make this host a site of its own with 'skupper init'"),
-    "man": (_NOT_YET, "use 'skupper help <command>'"),
-    "revoke-access": (
-        _NOT_YET,
-        "'skupper delete' and 'skupper init' make a new authority; earlier tokens end with the old one",
-    ),
-    "service label": (_KUBERNETES, "give labels with 'skupper service create --label'"),
-    "update": (_NOT_YET, "'skupper delete' and 'skupper init' install the site anew"),
-    "version manifest": (_NOT_YET, "use 'skupper version -o json'"),
 }
 
 # Names of releases before 1.0, for "did you mean".
@@ -74,7 +70,10 @@ FORMER: dict[str, str] = {
     "unbind": "service unbind",
 }
 
-ANY_PLATFORM = frozenset({"completion", "help", "switch", "version", "__complete"})
+UNLISTED = frozenset({"man"})
+"""Commands that no help lists, as in 1.9."""
+
+ANY_PLATFORM = frozenset({"completion", "help", "man", "switch", "version", "version manifest", "__complete"})
 """Commands that work whatever the platform."""
 
 _VALUE_FLAGS = frozenset({"--platform", "--output", "-o"})
@@ -86,7 +85,7 @@ def children(path: str) -> list[tuple[str, str]]:
     return [
         (name.removeprefix(prefix), short)
         for name, (_module, short) in sorted(COMMANDS.items())
-        if name and name.startswith(prefix) and " " not in name.removeprefix(prefix)
+        if name and name not in UNLISTED and name.startswith(prefix) and " " not in name.removeprefix(prefix)
     ]
 
 
@@ -115,7 +114,7 @@ def find(words: list[str]) -> tuple[str, list[str], str]:
         path = _joined(path, word)
         del rest[position]
         position = 0  # a word skipped so far may be the value of a flag of the group found now
-        if path not in COMMANDS or not (is_group(path) or _has_absent_child(path)):
+        if path not in COMMANDS or not (is_group(path) or _has_child(path)):
             return path, rest, ""
     return path, rest, ""
 
@@ -136,8 +135,8 @@ def _known(path: str, word: str) -> bool:
     return bool(word) and " " not in word and (full in COMMANDS or full in ABSENT or full in HIDDEN)
 
 
-def _has_absent_child(path: str) -> bool:
-    return any(name.startswith(f"{path} ") for name in ABSENT)
+def _has_child(path: str) -> bool:
+    return any(name.startswith(f"{path} ") for name in (*ABSENT, *COMMANDS))
 
 
 def suggestions(path: str, word: str) -> list[str]:

@@ -28,13 +28,17 @@ kind               keys of ``data``
                    [{name, content}], ``commands``, ``written`` (paths; with ``--output-directory``)
 ``Platform``       ``platform``, ``origin``, ``previous``
 ``Plan``           ``title``, ``wouldChange``, ``steps`` [{verb, what, detail}], ``facts``
-``Site``           ``action`` (``created``, ``repaired``, ``unchanged`` or ``deleted``), ``user``, ``facts``
+``Site``           ``action`` (``created``, ``repaired``, ``changed``, ``updated``, ``revoked``, ``unchanged`` or
+                   ``deleted``), ``user``, ``facts`` (``changes``: options that change; ``ahead``: what is cut off)
 ``Link``           ``action`` (``created``, ``replaced``, ``updated``, ``unchanged`` or ``deleted``), ``name``,
                    ``facts``
-``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed`` or
-                   ``unchanged``), ``address``, ``facts``
+``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed``,
+                   ``labelled`` or ``unchanged``), ``address``, ``facts``
+``ServiceLabels``  ``address``, ``labels``
 ``Token``          ``action`` (``created`` or ``revoked``), ``file``, ``name``, ``type`` (``claim`` or ``cert``),
                    ``facts``
+``Manifest``       ``file``, ``images`` [{name, repository}], ``variables``
+``Manual``         ``directory``, ``files``
 =================  ==================================================================================================
 
 ``facts`` are the values a plan chose: names, hosts, ports, the router and why, ``notes``.

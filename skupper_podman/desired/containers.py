@@ -10,12 +10,15 @@ Format: ``pkg/domain/podman/site.go`` (``prepare...Deployment``) and ``service.g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from skupper_podman.desired import names
 from skupper_podman.desired.resources import APPLICATION, Container, Mount, PublishedPort
 from skupper_podman.model.service import Service
 from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, SiteSpec
+
+PROGRAM_VERSION: Final = "SKUPPER_PODMAN_VERSION"
+"""In the environment of containers that run this program: its version when they were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Runtime:
 
     ``kind`` says whether the router is an upstream image or the embedded one. ``host_image`` is the image made of the
     host, ``host_mounts`` what it needs of the host, ``python`` the interpreter as seen in such a container;
-    ``host_name`` is what the site reports as the name of its host.
+    ``host_name`` is what the site reports as the name of its host, ``program`` the version of this program that runs.
     """
 
     kind: Literal["image", "embedded"]
@@ -33,6 +36,17 @@ class Runtime:
     host_mounts: tuple[Mount, ...]
     python: str
     host_name: str = ""
+    program: str = ""
+
+    @property
+    def router_env(self) -> dict[str, str]:
+        """What tells the version of a router that is our own."""
+        return self.program_env if self.kind == "embedded" else {}
+
+    @property
+    def program_env(self) -> dict[str, str]:
+        """What tells the version of a container that runs this program."""
+        return {PROGRAM_VERSION: self.program} if self.program else {}
 
     @property
     def router_mounts(self) -> tuple[Mount, ...]:
@@ -50,6 +64,7 @@ def router_container(spec: SiteSpec, runtime: Runtime) -> Container:
             "QDROUTERD_CONF": f"{names.CONFIG_PATH}/{names.ROUTER_CONFIG_FILE}",
             "QDROUTERD_CONF_TYPE": "json",
             "SKUPPER_SITE_ID": spec.site_id,
+            **runtime.router_env,
         },
         labels=_component(spec, names.ROUTER),
         network=spec.network,
@@ -85,6 +100,7 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
             "METRICS_USERS": names.CONSOLE_USERS_PATH,
             **({"SKUPPER_HOST_NAME": runtime.host_name} if runtime.host_name else {}),
             **({"SKUPPER_CLAIMS_PORT": str(CLAIMS_PORT)} if spec.serves_claims else {}),
+            **runtime.program_env,
         },
         labels=_component(spec, names.CONTROLLER),
         network=spec.network,
@@ -108,6 +124,7 @@ def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Con
             "SKUPPER_SITE_ID": spec.site_id,
             "QDROUTERD_CONF": f"{names.CONFIG_PATH}/{service.address}/{names.ROUTER_CONFIG_FILE}",
             "QDROUTERD_CONF_TYPE": "json",
+            **runtime.router_env,
         },
         labels={
             **spec.labels,

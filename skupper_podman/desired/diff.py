@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from skupper_podman.desired.resources import (
+    APPLICATION,
     Authority,
     Container,
     Credential,
@@ -80,12 +81,16 @@ def diff(before: Iterable[Resource], after: Iterable[Resource], present: Present
 
 
 def mismatches(wanted: Container, found: Container) -> tuple[str, ...]:
-    """In which respects ``found`` is not what is wanted. More environment, labels and aliases than wanted are fine."""
+    """In which respects ``found`` is not what is wanted. More environment and aliases than wanted are fine.
+
+    So are other labels of users: Podman keeps those that a container was made with, and making it again for a label's
+    sake would cut connections off.
+    """
     pairs: tuple[tuple[str, bool], ...] = (
         ("image", wanted.image == found.image),
         ("command", not wanted.command or wanted.command == found.command),
         ("environment", wanted.env.items() <= found.env.items()),
-        ("labels", wanted.labels.items() <= found.labels.items()),
+        ("labels", _ours(wanted).items() <= _ours(found).items()),
         ("network", wanted.network == found.network),
         ("aliases", set(wanted.aliases) <= set(found.aliases)),
         ("mounts", _mounts(wanted) <= _mounts(found)),
@@ -93,6 +98,14 @@ def mismatches(wanted: Container, found: Container) -> tuple[str, ...]:
         ("limits", (wanted.memory_bytes, wanted.cpu_millis) == (found.memory_bytes, found.cpu_millis)),
     )
     return tuple(name for name, same in pairs if not same)
+
+
+def _ours(container: Container) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in container.labels.items()
+        if name == APPLICATION[0] or name.startswith("skupper.io/")
+    }
 
 
 def _mounts(container: Container) -> set[Mount]:

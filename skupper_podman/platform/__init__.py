@@ -6,7 +6,7 @@ can print it, and applying it either completes or restores what was there before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -75,6 +75,17 @@ class Platform(Protocol):
         """Plan to remove everything of the site (also of a half-broken one) and nothing else."""
         ...
 
+    def plan_update(self, *, force_restart: bool, timeout: float, dry_run: bool) -> Plan:
+        """Plan to bring the site to this program's version and images; an empty plan if it is there already.
+
+        With ``force_restart`` all containers restart. ``Plan.facts`` has ``tasks``, in 1.9's words.
+        """
+        ...
+
+    def plan_revoke(self) -> Plan:
+        """Plan to end all access granted so far: tokens, and links from other sites."""
+        ...
+
     def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         """Plan a link; ``name`` empty chooses ``link<n>``. ``Plan.facts`` has ``name``, ``host``, ``port``.
 
@@ -96,6 +107,10 @@ class Platform(Protocol):
 
     def plan_service_delete(self, address: str) -> Plan:
         """Plan to remove a service and its container."""
+        ...
+
+    def plan_service_label(self, address: str, put: Mapping[str, str], remove: Collection[str]) -> Plan:
+        """Plan to change the labels of a service; removal is done before adding."""
         ...
 
     def plan_bind(self, address: str, target: Target) -> Plan:

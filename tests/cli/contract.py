@@ -6,6 +6,8 @@ podman platform are held to the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from skupper_podman.desired.tokens import parse_token
@@ -43,11 +45,16 @@ class PlatformContract:
         for ask in (
             platform.identity, platform.links, platform.services, platform.site_status, platform.link_status,
             platform.service_status, platform.incoming_links, platform.network_status, platform.plan_delete,
-            platform.site_certificate, platform.claims, lambda: platform.site_units(None),
+            platform.site_certificate, platform.claims, platform.plan_revoke, self._update(platform),
+            lambda: platform.site_units(None), lambda: platform.plan_service_label("backend", {}, ()),
         ):  # fmt: skip
             with pytest.raises(NotEnabledError):
                 ask()
         assert platform.versions().client
+
+    @staticmethod
+    def _update(platform: Platform) -> Callable[[], Plan]:
+        return lambda: platform.plan_update(force_restart=False, timeout=60, dry_run=False)
 
     def test_a_site(self, platform: Platform, token: Token) -> None:
         plan = platform.plan_init(REQUEST)
@@ -59,6 +66,9 @@ class PlatformContract:
         name, site_id = platform.identity()
         assert name == "west"
         assert site_id
+        assert platform.plan_init(REQUEST).steps == ()
+        assert self._update(platform)().steps == ()
+        assert applied(platform.plan_revoke()).changed
         assert platform.plan_init(REQUEST).steps == ()
         self._tokens(platform, site_id)
         self._links(platform, token)
@@ -139,6 +149,10 @@ class PlatformContract:
         assert [status.service.address for status in platform.service_status()] == ["backend"]
         with pytest.raises(SkupperError):
             platform.plan_service_create(SERVICE)
+        applied(platform.plan_service_label("backend", {"a": "1", "b": "2"}, ()))
+        applied(platform.plan_service_label("backend", {"b": "3"}, ("a", "b")))
+        assert platform.plan_service_label("backend", {"b": "3"}, ("a",)).steps == ()
+        assert platform.services()[0].labels == {"b": "3"}
         other = Target("10.0.0.2", ((8080, 8080),))
         applied(platform.plan_bind("backend", other))
         assert platform.plan_bind("backend", other).steps == ()

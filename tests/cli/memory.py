@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -85,6 +85,7 @@ class MemoryPlatform:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
     broken_step: BaseException | None = None
 
     def _site(self) -> SiteSpec:
@@ -151,6 +152,19 @@ class MemoryPlatform:
 
         return self._plan(f"Delete site {spec.name}", (Step("delete", f"site {spec.name}", do, undo),))
 
+    def plan_update(self, *, force_restart: bool, timeout: float, dry_run: bool) -> Plan:
+        site = self._site()
+        steps = (Step("run", "restart of everything", lambda: None),) if force_restart or self.tasks else ()
+        tasks = self.tasks
+        self.tasks = () if not dry_run else tasks
+        title = f"Update site {site.name}" if steps else f"Site {site.name} is up to date"
+        return self._plan(title, steps, tasks=tasks, ahead=self.ahead, timeout=timeout)
+
+    def plan_revoke(self) -> Plan:
+        site = self._site()
+        step = Step("create", "certificate authority skupper-site-ca", lambda: None)
+        return self._plan(f"Revoke access to site {site.name}", (step,), ahead=self.ahead)
+
     def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         site = self._site()
         old = next((link for link in self.links_by_name.values() if link.peer_site_id == token.generated_by), None)
@@ -202,6 +216,13 @@ class MemoryPlatform:
         self._service(address)
         step = self._drop(self.services_by_address, address, f"service {address}")
         return self._plan(f"Delete service {address}", (step,), address=address)
+
+    def plan_service_label(self, address: str, put: Mapping[str, str], remove: Collection[str]) -> Plan:
+        service = self._service(address)
+        labels = {name: value for name, value in service.labels.items() if name not in remove} | dict(put)
+        if labels == service.labels:
+            return self._plan(f"Service {address} has these labels already", ())
+        return self._plan(f"Change labels of service {address}", (self._change(replace(service, labels=labels)),))
 
     def plan_bind(self, address: str, target: Target) -> Plan:
         service = self._service(address)

@@ -32,20 +32,22 @@ Usage:
   skupper [command]
 
 Available Commands:
-  completion  Output shell completion code for bash, zsh or fish
-  delete      Delete skupper installation
-  expose      Expose one or more network services
-  generate    Print files made of the site
-  help        Help about any command
-  init        Initialise skupper installation
-  link        Manage skupper links definitions
-  network     Show information about the sites and services included in the network.
-  service     Manage skupper service definitions
-  status      Report the status of the current Skupper site
-  switch      Select the platform to manage (valid platforms: kubernetes, podman, -)
-  token       Manage skupper tokens
-  unexpose    Unexpose one or more network services
-  version     Report the version of the Skupper CLI and services
+  completion    Output shell completion code for bash, zsh or fish
+  delete        Delete skupper installation
+  expose        Expose one or more network services
+  generate      Print files made of the site
+  help          Help about any command
+  init          Initialise skupper installation
+  link          Manage skupper links definitions
+  network       Show information about the sites and services included in the network.
+  revoke-access Revoke all previously granted access to the site.
+  service       Manage skupper service definitions
+  status        Report the status of the current Skupper site
+  switch        Select the platform to manage (valid platforms: kubernetes, podman, -)
+  token         Manage skupper tokens
+  unexpose      Unexpose one or more network services
+  update        Update skupper installation version
+  version       Report the version of the Skupper CLI and services
 
 Flags:
   -h, --help              help for skupper

@@ -12,9 +12,9 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from skupper_podman import certs
+from skupper_podman import __version__, certs
 from skupper_podman.desired import names
-from skupper_podman.desired.containers import Runtime, claims_ports, ingress_ports
+from skupper_podman.desired.containers import PROGRAM_VERSION, Runtime, claims_ports, ingress_ports
 from skupper_podman.desired.diff import Change, diff
 from skupper_podman.desired.resources import Container
 from skupper_podman.desired.site import SiteState, site_resources
@@ -67,13 +67,13 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
         spec = wanted or _completed(request.spec, context.user)
         choice = choosing.result()
     spec = replace(spec, router=choice.kind)
-    state = SiteState(spec, _runtime(choice), site.links, site.services, site.configs, site.document)
+    state = SiteState(spec, runtime(choice, _program(site)), site.links, site.services, site.configs, site.document)
     if site.spec is not None and change.logging_differs(site.spec, spec):
         state = change.without_logging(state)
     changes = diff((), site_resources(state), site.present)
     if changes:
         _check_host(context, spec, podman, choice.kind == "embedded")
-    return _plan(context, request, site, _Wanted(spec, choice, changes, existed, keys, notices))
+    return site_plan(context, request, site, Wanted(spec, choice, changes, existed, keys, notices))
 
 
 def _changed(request: SiteRequest, found: SiteSpec) -> SiteSpec:
@@ -98,7 +98,7 @@ _KEYS = 7
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What was decided: the complete site, its router, and the changes that lead there."""
 
     spec: SiteSpec
@@ -117,7 +117,8 @@ class _Wanted:
         return self.spec.router if found.router == "auto" else found.router
 
 
-def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wanted) -> Plan:
+def site_plan(context: Context, request: SiteRequest, site: Observation, wanted: Wanted) -> Plan:
+    """The plan that turns the site as found into the one wanted, and waits until it works."""
     spec = wanted.spec
     warnings = [*site.damage, *wanted.notices]
     running = [name for name, info in site.containers.items() if info.running]
@@ -149,7 +150,7 @@ def _plan(context: Context, request: SiteRequest, site: Observation, wanted: _Wa
 
 
 def _change_steps(
-    context: Context, request: SiteRequest, site: Observation, wanted: _Wanted, unit: list[Step]
+    context: Context, request: SiteRequest, site: Observation, wanted: Wanted, unit: list[Step]
 ) -> tuple[Step, ...]:
     """Steps for the changes and the unit; where anything is started, also the wait until it works."""
     then = list(unit)
@@ -246,11 +247,18 @@ def _chosen_image(context: Context, request: SiteRequest, site: Observation, wan
     return choice
 
 
-def _runtime(choice: RouterImage) -> Runtime:
+def runtime(choice: RouterImage, program: str) -> Runtime:
+    """What containers run on from now on; ``program`` is the version of this program they are said to run."""
     host = hostimage.host_image().name
     image = host if choice.kind == "embedded" else choice.image
     python = hostimage.python_command("")[0]
-    return Runtime(choice.kind, image, host, hostimage.host_mounts(), python, socket.gethostname())
+    return Runtime(choice.kind, image, host, hostimage.host_mounts(), python, socket.gethostname(), program)
+
+
+def _program(site: Observation) -> str:
+    """The version the site runs: ``init`` repairs a site as it is, only ``update`` brings it up to date."""
+    controller = site.containers.get(names.CONTROLLER)
+    return controller.env.get(PROGRAM_VERSION, "") if controller and controller.detailed else __version__
 
 
 def _endpoint_steps(context: Context) -> list[Step]:
@@ -288,7 +296,7 @@ def _waiting(context: Context, site: Observation, spec: SiteSpec, timeout: float
     return Step("check", "that the router and the controller work", do, waits=True)
 
 
-def _notes(request: SiteRequest, wanted: _Wanted) -> list[str]:
+def _notes(request: SiteRequest, wanted: Wanted) -> list[str]:
     if request.spec.router != "auto" or wanted.existed:
         return []
     kind = "embedded router" if wanted.choice.kind == "embedded" else "router image"

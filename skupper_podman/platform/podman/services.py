@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import diff
 from skupper_podman.desired.services import with_target, without_host
-from skupper_podman.desired.site import SiteState, service_router, site_resources
+from skupper_podman.desired.site import SiteState, service_router, services_file, site_resources
 from skupper_podman.errors import ConflictError, NotFoundError, UsageError
 from skupper_podman.model.service import PROTOCOLS, Service, Target, check_address, check_port, check_target_host
 from skupper_podman.plan import Plan, Step
@@ -86,6 +86,27 @@ def plan_service_delete(context: Context, address: str) -> Plan:
     return _deletion(context, site, _service(site, address))
 
 
+def plan_service_label(context: Context, address: str, put: Mapping[str, str], remove: Collection[str]) -> Plan:
+    """Plan to change labels; see :meth:`skupper_podman.platform.Platform.plan_service_label`.
+
+    Only the services file changes: Podman cannot give another label to a container that runs.
+    """
+    context.lock()
+    site = _site_with(context, address)
+    service = _service(site, address)
+    labels = {name: value for name, value in service.labels.items() if name not in remove} | dict(put)
+    changed = replace(service, labels=labels)
+    _check_labels(changed)
+    facts = {"address": address, "labels": labels, "notes": [], "warnings": []}
+    if labels == service.labels:
+        return Plan(f"Service {address} has these labels already", (), facts)
+    before = state_of(site)
+    only = [services_file(before), services_file(before.with_service(changed))]
+    changes = diff(only[:1], only[1:], site.present)
+    steps = Steps(context.api, site.trees, site.present, now=context.now).make(changes)
+    return Plan(f"Change labels of service {address}", steps, facts)
+
+
 def plan_bind(context: Context, address: str, target: Target) -> Plan:
     """Plan to add a target; see :meth:`skupper_podman.platform.Platform.plan_bind`."""
     context.lock()
@@ -151,14 +172,18 @@ def check_service(service: Service) -> None:
     if service.protocol != "http" and (service.aggregate or service.event_channel):
         option = "aggregate" if service.aggregate else "event-channel"
         raise UsageError(f"The {option} option is currently only valid for http")
-    reserved = sorted(set(service.labels) & set(_LABELS_KEPT))
-    if reserved:
-        raise UsageError(f"label {reserved[0]} is reserved for Skupper")
+    _check_labels(service)
     for target in service.targets:
         _checked(target, service)
     for port, _ in service.host_ports.ports:
         if port not in service.ports:
             raise UsageError(f"service does not specify mapped port {port}")
+
+
+def _check_labels(service: Service) -> None:
+    reserved = sorted(set(service.labels) & set(_LABELS_KEPT))
+    if reserved:
+        raise UsageError(f"label {reserved[0]} is reserved for Skupper")
 
 
 def _checked(target: Target, service: Service) -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
@@ -11,7 +11,17 @@ from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.model.units import SiteUnits
 from skupper_podman.plan import Plan
 from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
-from skupper_podman.platform.podman import init, links, plain, remove, services, status, tokens
+from skupper_podman.platform.podman import (
+    init,
+    links,
+    plain,
+    remove,
+    revoke,
+    services,
+    status,
+    tokens,
+    update,
+)
 from skupper_podman.platform.podman.context import Context, real_context
 
 
@@ -42,6 +52,14 @@ class PodmanPlatform:
         """Plan to remove the site."""
         return remove.plan_delete(self.context)
 
+    def plan_update(self, *, force_restart: bool, timeout: float, dry_run: bool) -> Plan:
+        """Plan to bring the site up to date."""
+        return update.plan_update(self.context, force_restart=force_restart, timeout=timeout, dry_run=dry_run)
+
+    def plan_revoke(self) -> Plan:
+        """Plan to end all access granted so far."""
+        return revoke.plan_revoke(self.context)
+
     def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         """Plan a link."""
         return links.plan_link_create(self.context, token, name, cost, replacing=replace)
@@ -61,6 +79,10 @@ class PodmanPlatform:
     def plan_service_delete(self, address: str) -> Plan:
         """Plan to remove a service."""
         return services.plan_service_delete(self.context, address)
+
+    def plan_service_label(self, address: str, put: Mapping[str, str], remove: Collection[str]) -> Plan:
+        """Plan to change the labels of a service."""
+        return services.plan_service_label(self.context, address, put, remove)
 
     def plan_bind(self, address: str, target: Target) -> Plan:
         """Plan to add a target to a service."""

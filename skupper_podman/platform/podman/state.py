@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skupper_podman.desired import names
-from skupper_podman.desired.containers import Runtime
+from skupper_podman.desired.containers import PROGRAM_VERSION, Runtime
 from skupper_podman.desired.site import SiteState
 from skupper_podman.errors import ConflictError
 from skupper_podman.platform.podman.observe import HOST_IMAGE_MARK, Observation, host_mounts_of
@@ -31,5 +31,10 @@ def runtime_of(site: Observation) -> Runtime:
         raise ConflictError(f"container {names.ROUTER} does not exist", "to repair the site: skupper init")
     embedded = router.image.startswith(HOST_IMAGE_MARK)
     return Runtime(
-        "embedded" if embedded else "image", router.image, router.image if embedded else "", host_mounts_of(router), ""
+        "embedded" if embedded else "image",
+        router.image,
+        router.image if embedded else "",
+        host_mounts_of(router),
+        "",
+        program=router.env.get(PROGRAM_VERSION, ""),
     )
