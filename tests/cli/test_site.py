@@ -43,7 +43,7 @@ def test_init_passes_every_flag_on(skupper: Terminal, platform: MemoryPlatform) 
     assert (request.spec.router_cpu_millis, request.spec.router_memory_bytes) == (500, 2**28)
     assert (request.spec.controller_cpu_millis, request.spec.controller_memory_bytes) == (2000, 10**9)
     assert request.given is not None
-    assert request.given == set(FLAGS) - {"ingress", "router_mode"}
+    assert request.given == set(FLAGS) - {"ingress", "router_mode", "claims_port"}
     assert (request.endpoint, request.timeout) == ("/run/x.sock", 90)
     assert skupper.opened == ["/run/x.sock"]
 

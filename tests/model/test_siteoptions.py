@@ -86,9 +86,9 @@ def test_ports_that_become_the_same_are_refused() -> None:
 @given(st.frozensets(st.sampled_from(sorted(set(FLAGS) - FIXED))))
 def test_only_what_was_given_is_taken_over(names: frozenset[str]) -> None:
     asked = SiteSpec(
-        "x", "y", ingress_hosts=("z",), bind_ips=("127.0.0.1",), inter_router_port=2, edge_port=3, router="image",
+        "x", "y", ingress_hosts=("z",), bind_ips=("127.0.0.1",), inter_router_port=2, edge_port=3, claims_port=0,
         router_logging=(LogLevel("", "debug"),), router_cpu_millis=1, router_memory_bytes=1, controller_cpu_millis=1,
-        controller_memory_bytes=1,
+        controller_memory_bytes=1, router="image",
     )  # fmt: skip
     wanted = merged(asked, FOUND, names)
     assert {item.option for item in differences(FOUND, wanted)} == names - {"ingress"}

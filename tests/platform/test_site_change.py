@@ -14,7 +14,7 @@ from skupper_podman.errors import ConflictError
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import LogLevel, SiteSpec
 from skupper_podman.plan import Plan
-from skupper_podman.platform import SiteRequest
+from skupper_podman.platform import SiteRequest, TokenRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
 from tests.platform.onehost import check_every_undo, needs_podman, one_host, request, run, session
@@ -111,7 +111,7 @@ def test_new_hosts_get_a_certificate_and_nothing_restarts(site: Host) -> None:
                         + b"-----END CERTIFICATE-----\n").dns_names  # fmt: skip
     assert names == ("skupper-router", "west.example.com", "192.0.2.1")
     with session(site) as platform:
-        assert b"inter-router-host: west.example.com" in platform.create_token("a", "")
+        assert b"inter-router-host: west.example.com" in platform.plan_token(TokenRequest("cert")).content()
 
 
 def test_what_restarts_is_said_before(site: Host) -> None:

@@ -17,6 +17,7 @@ from skupper_podman.errors import ConflictError
 from skupper_podman.model.link import Token
 from skupper_podman.model.service import Service, Target
 from skupper_podman.plan import Plan
+from skupper_podman.platform import TokenRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
 from tests.platform.onehost import (
@@ -156,8 +157,12 @@ def connects(host: Host, token: Token, directory: Path) -> bool:
 
 def test_revoked_tokens_do_not_work_and_new_ones_do(site: Host, tmp_path: Path) -> None:
     with session(site) as platform:
-        token = parse_token(platform.create_token("friend", ""))
+        token = parse_token(platform.plan_token(TokenRequest("cert", "friend")).content())
         links, hosts = platform.links(), platform.context.site().spec
+        claim = platform.plan_token(TokenRequest("claim", "guest"))
+        for step in claim.steps:
+            step.do()
+        assert [item.name for item in platform.claims()] == ["guest"]
     assert connects(site, token, tmp_path)
     before = started(site)
     plan = run(site, lambda platform: platform.plan_revoke())
@@ -166,10 +171,11 @@ def test_revoked_tokens_do_not_work_and_new_ones_do(site: Host, tmp_path: Path) 
     after = started(site)
     assert [name for name in NAMES if before[name] != after[name]] == ["skupper-router"]
     with session(site) as platform:
+        assert platform.claims() == ()
         assert platform.links() == links
         assert platform.context.site().spec == hosts
         assert init(platform).lines() == []
-        new = parse_token(platform.create_token("friend", ""))
+        new = parse_token(platform.plan_token(TokenRequest("cert", "friend")).content())
         assert new.data["ca.crt"] != token.data["ca.crt"]
     assert connects(site, new, tmp_path)
     # The services' routers come back with certificates of the new authority.

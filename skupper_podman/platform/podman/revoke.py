@@ -18,6 +18,7 @@ from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.ready import wait_until_ready
 from skupper_podman.platform.podman.state import state_of
 from skupper_podman.platform.podman.steps import Steps
+from skupper_podman.platform.podman.tokens import revoking_all
 
 _TIMEOUT = 120.0
 
@@ -44,6 +45,7 @@ def plan_revoke(context: Context) -> Plan:
         then.append(_waiting(context, site.trees, spec.site_id))
         ahead.append(f"{names.ROUTER} restarts: connections through this site are cut off")
     steps = Steps(context.api, site.trees, site.present, certs.KeyPool(2), context.now).make(changes, then)
+    steps = (*revoking_all(site), *steps)
     facts = {"name": spec.name, "notes": [], "ahead": ahead, "warnings": []}
     return Plan(f"Revoke access to site {spec.name}", steps, facts)
 
