@@ -11,7 +11,7 @@ from skupper_podman.cli.result import Result
 from skupper_podman.cli.serviceflags import ServiceFlags, build_service, check_target
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
-from skupper_podman.errors import SkupperError, UsageError
+from skupper_podman.errors import UsageError
 from skupper_podman.model.service import Target, check_port, map_ports
 
 app = new_app()
@@ -33,9 +33,13 @@ class Expose(ServiceFlags):
     target_port: tuple[str, ...] = flag(
         "target-port", "strings", "Port of the target: targetport or port:targetport (repeatable; default: the same)"
     )
-    enable_ingress_from_target_site: str = flag(
-        "enable-ingress-from-target-site", "string", "", hidden=True, choices=("Always", "Never")
+    tls_trust: str = flag(
+        "tls-trust", "string", "With --tls-cert: the file (or directory with ca.crt) of who signs targets' certificates"
     )
+    enable_ingress_from_target_site: str = flag(
+        "enable-ingress-from-target-site", "string", "Whether this site offers the service, too: Always, Never",
+        choices=("Always", "Never"),
+    )  # fmt: skip
 
 
 @command(
@@ -56,9 +60,9 @@ def expose(session: Session, options: Expose, arguments: tuple[str, ...]) -> Res
     if not ports:
         raise UsageError("--port is required")
     host = _target(arguments, "expose")
-    check_ingress_mode("--enable-ingress-from-target-site", options.enable_ingress_from_target_site)
     target = Target(host, map_ports(ports, options.target_port))
-    service = build_service(options.address, ports, options, (target,))
+    ingress = options.enable_ingress_from_target_site
+    service = build_service(options.address, ports, options, (target,), trust=options.tls_trust, ingress=ingress)
     plan = session.plan(lambda platform: platform.plan_service_create(service))
     words = ", ".join(map(str, ports))
     text = f"host {host} exposed as {options.address} ({options.protocol} {words})\n"
@@ -72,19 +76,6 @@ def _ports_of(target_ports: tuple[str, ...]) -> tuple[int, ...]:
     if not all(part.isascii() and part.isdigit() for part in parts):
         return ()
     return tuple(check_port(int(part[:6])) for part in parts)
-
-
-def check_ingress_mode(flag: str, mode: str) -> None:
-    """Check ``Always`` or ``Never`` (1.9 ignores both on podman).
-
-    Raises:
-        UsageError: it is neither.
-        SkupperError: it is ``Never``: a podman site always offers its services.
-    """
-    if mode and mode.lower() not in ("always", "never"):
-        raise UsageError(f"Invalid value for ingress-mode: {mode}. Must be Always or Never.")
-    if mode.lower() == "never":
-        raise SkupperError(f"{flag} Never is not supported on podman: a site always offers its services")
 
 
 @dataclass(frozen=True, slots=True)

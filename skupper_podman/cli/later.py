@@ -55,12 +55,12 @@ INIT_ON_KUBERNETES: Final = _dashed(
 )
 
 EXPOSE_ON_KUBERNETES: Final = _dashed(
-    "tls-cert tls-trust bridge-image headless proxy-cpu proxy-memory proxy-cpu-limit proxy-memory-limit "
+    "bridge-image headless proxy-cpu proxy-memory proxy-cpu-limit proxy-memory-limit "
     "proxy-node-selector proxy-pod-affinity proxy-pod-antiaffinity publish-not-ready-addresses target-namespace"
 )
 
 TARGET_ON_KUBERNETES: Final = _dashed("target-namespace")
 
-BIND_ON_KUBERNETES: Final = EXPOSE_ON_KUBERNETES - _dashed("tls-cert tls-trust bridge-image")
+BIND_ON_KUBERNETES: Final = EXPOSE_ON_KUBERNETES - _dashed("bridge-image")
 
 TOKEN_ON_KUBERNETES: Final = _dashed("template")

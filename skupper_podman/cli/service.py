@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from skupper_podman.cli import documents
 from skupper_podman.cli.argv import anything, at_most, exactly
-from skupper_podman.cli.expose import check_ingress_mode
 from skupper_podman.cli.flags import flag
 from skupper_podman.cli.later import BIND_ON_KUBERNETES, TARGET_ON_KUBERNETES
 from skupper_podman.cli.render import services as render
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.serviceflags import ServiceFlags, build_service, check_target
 from skupper_podman.cli.session import Outcome, Session
+from skupper_podman.cli.tlsfiles import trusted
 from skupper_podman.cli.typed import command, new_app
 from skupper_podman.cli.waiting import timeout_flag, wait, wait_flag
 from skupper_podman.errors import NotFoundError, SkupperError, UsageError
@@ -32,14 +32,10 @@ class Create(ServiceFlags):
     mapping: str = flag(
         "mapping", "string", "", hidden=True, deprecated="protocol is now the flag to set the mapping", default="tcp"
     )
-    enable_ingress: str = flag("enable-ingress", "string", "", hidden=True, choices=("Always", "Never"))
-    tls_cert: str = flag(
-        "tls-cert",
-        "string",
-        "",
-        hidden=True,
-        later="a podman site makes the credentials itself: --generate-tls-secrets",
-    )
+    enable_ingress: str = flag(
+        "enable-ingress", "string", "Whether this site offers the service while it has targets: Always, Never",
+        choices=("Always", "Never"),
+    )  # fmt: skip
     bridge_image: str = flag("bridge-image", "string", "", hidden=True, later="a podman site has no external bridges")
 
 
@@ -55,12 +51,11 @@ class Create(ServiceFlags):
 def create(session: Session, options: Create, arguments: tuple[str, ...]) -> Result:
     """Create a skupper service"""
     address, ports = _address_and_ports(arguments)
-    check_ingress_mode("--enable-ingress", options.enable_ingress)
     if "mapping" in session.given and "protocol" not in session.given:
         from dataclasses import replace
 
         options = replace(options, protocol=options.mapping)
-    service = build_service(address, ports, options)
+    service = build_service(address, ports, options, ingress=options.enable_ingress)
     plan = session.plan(lambda platform: platform.plan_service_create(service))
     action = "created" if plan.changed else "unchanged"
     text = f"Service {address} created\n" if plan.changed else f"Service {address} exists already\n"
@@ -105,7 +100,7 @@ class Bind:
         "target-port", "strings", "Port of the target: targetport or port:targetport (repeatable; default: the same)"
     )
     tls_trust: str = flag(
-        "tls-trust", "string", "", hidden=True, later="a podman site trusts the credentials it makes itself"
+        "tls-trust", "string", "The file (or directory with ca.crt) of who signs the certificates of all targets"
     )
 
 
@@ -123,9 +118,11 @@ def bind(session: Session, options: Bind, arguments: tuple[str, ...]) -> Result:
     """Bind a target to a service"""
     address, host = _service_and_target(arguments)
 
+    trust = trusted(options.tls_trust)
+
     def make(platform: Platform) -> Plan:
         ports = _ports_of(platform, address)
-        return platform.plan_bind(address, Target(host, map_ports(ports, options.target_port)))
+        return platform.plan_bind(address, Target(host, map_ports(ports, options.target_port)), trust)
 
     plan = session.plan(make)
     action = "bound" if plan.changed else "unchanged"

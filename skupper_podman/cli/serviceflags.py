@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from skupper_podman.cli.flags import flag
+from skupper_podman.cli.tlsfiles import tls_files
 from skupper_podman.errors import UsageError
 from skupper_podman.model.service import (
     PROTOCOLS,
@@ -37,6 +38,9 @@ class ServiceFlags:
     generate_tls_secrets: bool = flag(
         "generate-tls-secrets", "bool", "Encrypt between routers and targets with credentials made for this service"
     )
+    tls_cert: str = flag(
+        "tls-cert", "string", "Encrypt with the certificate in this directory: tls.crt, tls.key and ca.crt"
+    )
     enable_tls: bool = flag("enable-tls", "bool", "", hidden=True, deprecated="use 'generate-tls-secrets' instead")
     container_name: str = flag("container-name", "string", "Name of the service's container (default: the address)")
     host_ip: str = flag("host-ip", "string", "Address of this host to publish the service at")
@@ -47,7 +51,13 @@ class ServiceFlags:
 
 
 def build_service(
-    address: str, ports: tuple[int, ...], flags: ServiceFlags, targets: tuple[Target, ...] = ()
+    address: str,
+    ports: tuple[int, ...],
+    flags: ServiceFlags,
+    targets: tuple[Target, ...] = (),
+    *,
+    trust: str = "",
+    ingress: str = "",
 ) -> Service:
     """The service the flags describe, checked.
 
@@ -60,19 +70,38 @@ def build_service(
     if len(set(ports)) != len(ports):
         raise UsageError(f"a port is given twice: {', '.join(map(str, ports))}")
     _check_mapping(flags)
-    tls = flags.generate_tls_secrets or flags.enable_tls
+    generate = flags.generate_tls_secrets or flags.enable_tls
+    files = tls_files(flags.tls_cert, trust, generate)
     return Service(
         address=address,
         ports=ports,
         protocol=cast(Protocol, flags.protocol),
         targets=targets,
         labels=dict(flags.label),
-        tls_credentials=f"skupper-tls-{address}" if tls else "",
+        tls_credentials=f"skupper-tls-{address}" if generate or files else "",
         aggregate=flags.aggregate,
         event_channel=flags.event_channel,
         container_name=flags.container_name,
         host_ports=_host_ports(ports, flags),
+        ingress=check_ingress(ingress),
+        tls_files=files,
     )
+
+
+def check_ingress(mode: str) -> Literal["", "Always", "Never"]:
+    """``Always`` or ``Never`` in any case, or empty.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    match mode.lower():
+        case "":
+            return ""
+        case "always":
+            return "Always"
+        case "never":
+            return "Never"
+    raise UsageError(f"Invalid value for ingress-mode: {mode}. Must be Always or Never.")
 
 
 def _check_mapping(flags: ServiceFlags) -> None:

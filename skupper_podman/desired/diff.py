@@ -112,6 +112,12 @@ def _mounts(container: Container) -> set[Mount]:
     return {Mount(mount.source, mount.target.rstrip("/") or "/", mount.read_only) for mount in container.mounts}
 
 
+def _within(credential: Credential, name: Key) -> bool:
+    """True if ``name`` is that of a file where the credential is."""
+    place = ("file", credential.volume)
+    return bool(credential.directory) and name[:2] == place and name[2].startswith(f"{credential.directory}/")
+
+
 class _Differ:
     """Collects changes; remembers what they renew, because a container must see renewed volumes and certificates."""
 
@@ -197,6 +203,8 @@ class _Differ:
                 found = self._present.files.get((volume, path))
                 if found is not None:
                     self._add("delete", resource, found)
+            case Credential() if any(_within(resource, name) for name in after):
+                pass  # other files take its place
             case Credential() if self._outlives(resource.volume, after) and self._has_files(resource):
                 self._add("delete", resource)
             case Container(name=name) if name in self._present.containers:

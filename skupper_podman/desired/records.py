@@ -16,7 +16,7 @@ from skupper_podman.model.service import HostPorts, Service
 from skupper_podman.model.site import LogLevel, SiteSpec
 
 SERVICE_FILE: Final = "skupper-podman-service.json"
-"""Beside a service's router configuration: its container's name, and the ports published on the host."""
+"""Beside a service's router configuration: its container's name, the ports published, whether TLS files were given."""
 
 
 _LIMITS: Final = {
@@ -30,7 +30,16 @@ _LIMITS: Final = {
 def dump_placement(service: Service) -> bytes:
     """Where a service's container is and what it publishes, as JSON."""
     ports = [list(pair) for pair in service.host_ports.ports]
-    return compact({"container": service.container, "hostIp": service.host_ports.ip, "hostPorts": ports}).encode()
+    value = {"container": service.container, "hostIp": service.host_ports.ip, "hostPorts": ports}
+    return compact({**value, "tls": "given"} if service.tls_files else value).encode()
+
+
+def tls_was_given(content: bytes) -> bool:
+    """Whether the service's certificate is not the site's to make, as :func:`dump_placement` wrote."""
+    try:
+        return bool(json.loads(content).get("tls") == "given")
+    except (ValueError, AttributeError, RecursionError):
+        return False
 
 
 def placed(service: Service, content: bytes) -> Service:

@@ -107,6 +107,7 @@ def _service(address: str, entry: Mapping[str, Any]) -> Service:
         aggregate=str(entry.get("aggregate") or ""),
         event_channel=entry.get("eventchannel") is True,
         host_ports=HostPorts(),
+        ingress=ingress if (ingress := entry.get("exposeIngress")) in ("Always", "Never") else "",
     )
 
 
@@ -124,7 +125,7 @@ def _entry(service: Service, previous: Mapping[str, Any]) -> dict[str, Any]:
         "address": service.address,
         "protocol": service.protocol,
         "ports": list(service.ports),
-        "exposeIngress": previous.get("exposeIngress", ""),
+        "exposeIngress": service.ingress or previous.get("exposeIngress", ""),
         "eventchannel": service.event_channel,
         "aggregate": service.aggregate,
         "headless": previous.get("headless"),

@@ -267,6 +267,9 @@ def service_router_config(state: SiteState, service: Service, site: RouterConfig
         return wanted
     for connector in present.of_type("tcpConnector", "httpConnector"):
         present = present.remove(connector.type, connector.key or "")
+    for listener in present.of_type("tcpListener", "httpListener"):
+        if wanted.get(listener.type, listener.key or "") is None:
+            present = present.remove(listener.type, listener.key or "")
     return _merged(present if uplinks is None else _without_uplinks(present), wanted)
 
 
@@ -290,6 +293,7 @@ def service_router(spec: SiteSpec, service: Service) -> ServiceRouter:
         tls_credentials=service.tls_credentials,
         aggregation=service.aggregate,
         event_channel=service.event_channel,
+        listens=service.listens,
     )
 
 
@@ -297,10 +301,14 @@ def _service_files(state: SiteState, service: Service, site: RouterConfig) -> li
     address = service.address
     config = service_router_config(state, service, site).dump().encode()
     resources: list[Resource] = [VolumeFile(names.INTERNAL, f"{address}/{names.ROUTER_CONFIG_FILE}", config)]
-    if service.container_name or service.host_ports.ports:
+    if service.container_name or service.host_ports.ports or service.tls_files:
         resources.append(VolumeFile(names.INTERNAL, f"{address}/{SERVICE_FILE}", dump_placement(service)))
-    if service.tls_credentials:
-        directory = names.tls_directory(address)
+    directory = names.tls_directory(address)
+    if service.tls_files:
+        resources += [
+            _secret_file(names.ROUTER_CERTS, f"{directory}/{name}", content) for name, content in service.tls_files
+        ]
+    elif service.tls_credentials:
         resources.append(Credential(names.ROUTER_CERTS, names.SERVICE_CA, address, (address,), directory))
     return resources
 
@@ -320,4 +328,4 @@ def services_file(state: SiteState) -> VolumeFile:
 
 def _defined(service: Service) -> Service:
     """The part of a service that its file keeps."""
-    return replace(service, container_name="", host_ports=type(service.host_ports)())
+    return replace(service, container_name="", host_ports=type(service.host_ports)(), tls_files=())

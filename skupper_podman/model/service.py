@@ -34,7 +34,11 @@ class HostPorts:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of the network. ``origin`` is empty for one defined at this site."""
+    """A service of the network. ``origin`` is empty for one defined at this site.
+
+    ``tls_files`` are certificate, key and authority that were given for it, by file name; empty where the site makes
+    them itself. ``ingress`` says whether a site that has targets offers the service, too; empty is as good as Always.
+    """
 
     address: str
     ports: tuple[int, ...]
@@ -47,6 +51,13 @@ class Service:
     event_channel: bool = False
     container_name: str = ""
     host_ports: HostPorts = HostPorts()
+    ingress: Literal["", "Always", "Never"] = ""
+    tls_files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+
+    @property
+    def listens(self) -> bool:
+        """Whether clients can call it at this site."""
+        return self.ingress != "Never" or not self.targets
 
     @property
     def container(self) -> str:

@@ -113,8 +113,11 @@ class Platform(Protocol):
         """Plan to change the labels of a service; removal is done before adding."""
         ...
 
-    def plan_bind(self, address: str, target: Target) -> Plan:
-        """Plan to add a target to a service; an empty plan if it is there already."""
+    def plan_bind(self, address: str, target: Target, trust: bytes = b"") -> Plan:
+        """Plan to add a target to a service; an empty plan if it is there already.
+
+        ``trust`` are the authorities (PEM) that targets' certificates must be signed by, empty to leave them.
+        """
         ...
 
     def plan_unbind(self, address: str, host: str, *, delete_if_last: bool) -> Plan:

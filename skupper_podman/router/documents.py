@@ -60,7 +60,8 @@ class ServiceRouter:
     """What the configuration of a service's own edge router depends on.
 
     ``host`` is where its listeners listen (the service container's name) and ``tls_credentials`` the name of the
-    profile its bridges use, empty for none; ``tls`` tells whether the service's own credential is defined.
+    profile its bridges use, empty for none; ``tls`` tells whether the service's own credential is defined, ``listens``
+    whether clients at this site can call the service.
     """
 
     site_router_id: str
@@ -73,6 +74,7 @@ class ServiceRouter:
     tls_credentials: str = ""
     aggregation: str = ""
     event_channel: bool = False
+    listens: bool = True
 
 
 def ssl_profile(name: str, *, client_only: bool = False, directory: str = CERTIFICATES_PATH) -> Entity:
@@ -213,7 +215,7 @@ def service_config(
         entities.append(ssl_profile(f"{SERVICE_TLS_PREFIX}{service.address}"))
     entities += [_uplink()] if uplinks is None else list(uplinks)
     entities.append(Entity.of("listener", {"name": "amqp", "host": "127.0.0.1", "port": AMQP_PORT}))
-    entities += [_bridge_listener(service, port) for port in service.ports]
+    entities += bridge_listeners(service)
     return initial_config(base).put_all([*entities, *log])
 
 
@@ -228,6 +230,11 @@ def _uplink() -> Entity:
             "sslProfile": INTERNAL_PROFILE,
         },
     )
+
+
+def bridge_listeners(service: ServiceRouter) -> tuple[Entity, ...]:
+    """The bridge listeners for clients at this site, one for each port; none if it does not offer the service."""
+    return tuple(_bridge_listener(service, port) for port in service.ports) if service.listens else ()
 
 
 def target_connectors(service: ServiceRouter, host: str, ports: Mapping[int, int]) -> tuple[Entity, ...]:

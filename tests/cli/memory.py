@@ -86,6 +86,7 @@ class MemoryPlatform:
     notes: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    trust: bytes = b""
     broken_step: BaseException | None = None
 
     def _site(self) -> SiteSpec:
@@ -224,7 +225,8 @@ class MemoryPlatform:
             return self._plan(f"Service {address} has these labels already", ())
         return self._plan(f"Change labels of service {address}", (self._change(replace(service, labels=labels)),))
 
-    def plan_bind(self, address: str, target: Target) -> Plan:
+    def plan_bind(self, address: str, target: Target, trust: bytes = b"") -> Plan:
+        self.trust = trust
         service = self._service(address)
         if target in service.targets:
             return self._plan(f"{target.host} is a target of {address} already", (), address=address)

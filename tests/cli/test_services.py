@@ -1,5 +1,7 @@
 """``expose``, ``unexpose`` and ``service``."""
 
+from pathlib import Path
+
 import pytest
 
 from skupper_podman.errors import InvalidError
@@ -157,7 +159,7 @@ def test_create_with_the_old_mapping_flag(site: Terminal, platform: MemoryPlatfo
     assert platform.services_by_address["a"].protocol == "http2"
 
 
-@pytest.mark.parametrize("flag", ["--tls-cert", "--bridge-image"])
+@pytest.mark.parametrize("flag", ["--bridge-image"])
 def test_create_refuses_what_has_no_effect(site: Terminal, flag: str) -> None:
     answer = site("service", "create", "a", "80", flag, "x")
     assert answer.code == 1
@@ -242,12 +244,38 @@ def test_status_without_a_network_status(site: Terminal, platform: MemoryPlatfor
     assert answer.err == "Warning: what other sites have is not known: no such file\n"
 
 
-def test_never_is_refused_because_it_would_have_no_effect(site: Terminal) -> None:
-    for words in (
-        ["service", "create", "a", "80", "--enable-ingress=never"],
-        ["expose", "host", "h", ADDRESS, "--port=80", "--enable-ingress-from-target-site=Never"],
-    ):
-        answer = site(*words)
-        assert answer.code == 1
-        assert "Never is not supported on podman" in answer.err
-    assert site("service", "create", "a", "80", "--enable-ingress=Always").code == 0
+def test_a_site_may_leave_a_service_with_targets_to_others(site: Terminal, platform: MemoryPlatform) -> None:
+    site("service", "create", "a", "80", "--enable-ingress=never")
+    site("expose", "host", "h", ADDRESS, "--port=80", "--enable-ingress-from-target-site=Never")
+    first, second = platform.services_by_address["a"], platform.services_by_address["backend"]
+    assert (first.ingress, first.listens) == ("Never", True)
+    assert (second.ingress, second.listens) == ("Never", False)
+
+
+def test_certificates_that_are_brought(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> None:
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "other.pem").write_text("other")
+    cert = f"--tls-cert={tmp_path}"
+    site("service", "create", "a", "80", cert)
+    site("expose", "host", "h", ADDRESS, "--port=80", cert, f"--tls-trust={tmp_path}/other.pem")
+    first, second = platform.services_by_address["a"], platform.services_by_address["backend"]
+    assert first.tls_files == (("ca.crt", b"ca.crt"), ("tls.crt", b"tls.crt"), ("tls.key", b"tls.key"))
+    assert (second.tls_credentials, dict(second.tls_files)["ca.crt"]) == ("skupper-tls-backend", b"other")
+    assert "tls.key" not in repr(second)
+    site("service", "bind", "a", "host", "h", f"--tls-trust={tmp_path}")
+    assert platform.trust == b"ca.crt"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tls-cert=DIR", "--generate-tls-secrets"],
+         "the option --generate-tls-secrets can not be used with custom certificates"),
+        (["--tls-cert=DIR"], "tls.crt file is missing in DIR"),
+        (["--tls-cert=DIR/none"], "DIR/none is no directory"),
+    ],
+)  # fmt: skip
+def test_certificates_that_are_not_there(site: Terminal, tmp_path: Path, words: list[str], message: str) -> None:
+    answer = site("service", "create", "a", "80", *(word.replace("DIR", str(tmp_path)) for word in words))
+    assert answer.err.partition("\n")[0] == "Error: " + message.replace("DIR", str(tmp_path))

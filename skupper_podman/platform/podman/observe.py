@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import ContainerState, Present
-from skupper_podman.desired.records import SERVICE_FILE, parse_spec, placed
+from skupper_podman.desired.records import SERVICE_FILE, parse_spec, placed, tls_was_given
 from skupper_podman.desired.recovery import recovered_services
 from skupper_podman.desired.resources import (
     APPLICATION,
@@ -193,7 +193,7 @@ def issued_of(
             names.ROUTER_CERTS, names.SERVICE_CA, item.address, (item.address,), names.tls_directory(item.address)
         )
         for item in services
-        if item.tls_credentials
+        if item.tls_credentials and not item.tls_files
     ]
     return issued.usable(trees, volumes.keys(), [*site_credentials(spec), *tls], now)
 
@@ -268,7 +268,23 @@ class _Reader:
 
     def services(self) -> tuple[Service, ...]:
         by_address = {info.labels.get(names.ADDRESS_LABEL): info for info in self._containers.values()}
-        return tuple(self._placed(service, by_address.get(service.address)) for service in self.document.services())
+        return tuple(
+            self._with_tls(self._placed(service, by_address.get(service.address)))
+            for service in self.document.services()
+        )
+
+    def _with_tls(self, service: Service) -> Service:
+        """With the TLS files that were given for it, as they are."""
+        kept = self.files.get((names.INTERNAL, f"{service.address}/{SERVICE_FILE}"))
+        if kept is None or not tls_was_given(kept.content):
+            return service
+        prefix = f"{names.tls_directory(service.address)}/"
+        found = [
+            (path.removeprefix(prefix), file.content)
+            for (volume, path), file in self.files.items()
+            if volume == names.ROUTER_CERTS and path.startswith(prefix)
+        ]
+        return replace(service, tls_files=tuple(sorted(found)))
 
     def _placed(self, service: Service, container: ContainerInfo | None) -> Service:
         if container is not None:

@@ -85,7 +85,7 @@ def _service_shows(trees: Trees, site_id: str, router_id: str, service: Service,
     # A record older than the container is of a service of that name that was deleted a moment ago.
     if found is None or found.router.start_time < since * 1_000_000:
         return False
-    addresses = {f"{service.address}:{port}" for port in service.ports}
+    addresses = {f"{service.address}:{port}" for port in service.ports if service.listens}
     targets = {f"{service.address}:{port}" for target in service.targets for port, _ in target.ports}
     return addresses <= {item.address for item in found.listeners} and targets <= {
         item.address for item in found.connectors

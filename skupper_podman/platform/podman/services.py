@@ -18,14 +18,14 @@ from skupper_podman.desired.site import SiteState, service_router, services_file
 from skupper_podman.errors import ConflictError, NotFoundError, UsageError
 from skupper_podman.model.service import PROTOCOLS, Service, Target, check_address, check_port, check_target_host
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform.podman import live, quadlets
+from skupper_podman.platform.podman import live, quadlets, servicetls
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.ready import wait_for_service
 from skupper_podman.platform.podman.state import state_of
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.config import Entity
-from skupper_podman.router.documents import target_connectors
+from skupper_podman.router.documents import bridge_listeners, target_connectors
 
 HOST_NAME = "host.containers.internal"
 """What Podman calls the host inside containers."""
@@ -48,16 +48,12 @@ def plan_service_create(context: Context, service: Service) -> Plan:
     )
     _check_free(context, service)
     before = state_of(site)
-    if before.runtime.kind == "embedded" and service.protocol != "tcp":
-        raise ConflictError(
-            f"this site's router is the embedded one, which carries tcp only in this release, not {service.protocol}",
-            "use --protocol tcp (it carries any protocol), or make the site with --router image",
-        )
     steps = [*_steps(context, site, before, before.with_service(service)), *_waiting(context, site, service)]
     warnings = (
         [] if _router_runs(site) else [f"container {names.ROUTER} does not run, so the service cannot be reached"]
     )
     warnings += quadlets.missing_note(context.paths)
+    notes += servicetls.notes(site, service)
     facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": warnings}
     return Plan(f"Create service {service.address}", tuple(steps), facts)
 
@@ -107,7 +103,7 @@ def plan_service_label(context: Context, address: str, put: Mapping[str, str], r
     return Plan(f"Change labels of service {address}", steps, facts)
 
 
-def plan_bind(context: Context, address: str, target: Target) -> Plan:
+def plan_bind(context: Context, address: str, target: Target, trust: bytes = b"") -> Plan:
     """Plan to add a target; see :meth:`skupper_podman.platform.Platform.plan_bind`."""
     context.lock()
     site = _site_with(context, address)
@@ -115,12 +111,14 @@ def plan_bind(context: Context, address: str, target: Target) -> Plan:
     notes: list[str] = []
     target = _seen_from_container(_checked(target, service), notes)
     facts: dict[str, object] = {"address": address, "notes": notes}
-    if target in service.targets:
+    if target in service.targets and not trust:
         return Plan(f"{target.host} is a target of {address} already", (), facts)
     same_host = next((item for item in service.targets if item.host == target.host), None)
     before = state_of(site)
     changed = without_host(service, target.host) if same_host else service
-    changed = with_target(changed, target)
+    changed = servicetls.trusting(site, with_target(changed, target), trust)
+    if changed == service:
+        return Plan(f"{target.host} is a target of {address} already", (), facts)
     steps = list(_steps(context, site, before, before.with_service(changed)))
     steps += _live_steps(context, site, service, changed)
     facts["warnings"] = _not_running(site, address)
@@ -173,6 +171,7 @@ def check_service(service: Service) -> None:
         option = "aggregate" if service.aggregate else "event-channel"
         raise UsageError(f"The {option} option is currently only valid for http")
     _check_labels(service)
+    servicetls.check(service)
     for target in service.targets:
         _checked(target, service)
     for port, _ in service.host_ports.ports:
@@ -287,13 +286,14 @@ def _live_steps(context: Context, site: Observation, old: Service, new: Service)
     container = site.service_container(old.address)
     if container is None or not container.running or site.spec is None:
         return []
-    router = service_router(site.spec, old)
+    spec = site.spec
 
-    def connectors(service: Service) -> dict[str, Entity]:
-        found = (target_connectors(router, target.host, dict(target.ports)) for target in service.targets)
-        return {entity.text("name"): entity for group in found for entity in group}
+    def bridges(service: Service) -> dict[str, Entity]:
+        router = service_router(spec, service)
+        found = [target_connectors(router, target.host, dict(target.ports)) for target in service.targets]
+        return {entity.text("name"): entity for group in (bridge_listeners(router), *found) for entity in group}
 
-    before, after = connectors(old), connectors(new)
+    before, after = bridges(old), bridges(new)
     gone = [entity for name, entity in before.items() if name not in after]
     added = [entity for name, entity in after.items() if name not in before]
     live_router = live.router_in(context.api, container)

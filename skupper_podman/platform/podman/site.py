@@ -84,9 +84,9 @@ class PodmanPlatform:
         """Plan to change the labels of a service."""
         return services.plan_service_label(self.context, address, put, remove)
 
-    def plan_bind(self, address: str, target: Target) -> Plan:
+    def plan_bind(self, address: str, target: Target, trust: bytes = b"") -> Plan:
         """Plan to add a target to a service."""
-        return services.plan_bind(self.context, address, target)
+        return services.plan_bind(self.context, address, target, trust)
 
     def plan_unbind(self, address: str, host: str, *, delete_if_last: bool) -> Plan:
         """Plan to remove the target on ``host``."""
