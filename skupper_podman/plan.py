@@ -85,6 +85,16 @@ class Plan:
                 leftovers = _undo(begun)
                 _raise_with(error, leftovers)
 
+    def take_back(self) -> None:
+        """Undo a plan that was applied, as far as that goes.
+
+        Raises:
+            SkupperError: what could not be undone.
+        """
+        leftovers = _undo(list(self.steps))
+        if leftovers:
+            raise SkupperError("; ".join(leftovers))
+
 
 def _undo(begun: list[Step]) -> list[str]:
     leftovers = []

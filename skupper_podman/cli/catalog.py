@@ -12,11 +12,13 @@ PROGRAM = "skupper"
 # The path is what follows ``skupper``; a command with an empty module is a group.
 COMMANDS: dict[str, tuple[str, str]] = {
     "": ("", ""),
+    "apply": ("apply", "Make the site, its services and links what a file says"),
     "completion": ("completion", "Output shell completion code for bash, zsh or fish"),
     "delete": ("site", "Delete skupper installation"),
     "expose": ("expose", "Expose one or more network services"),
     "generate": ("", "Print files made of the site"),
     "generate unit": ("generate", "Print the systemd units that run the site"),
+    "export": ("export", "Write the site, its services and links for apply"),
     "help": ("app", "Help about any command"),
     "init": ("site", "Initialise skupper installation"),
     "link": ("", "Manage skupper links definitions"),

@@ -30,6 +30,9 @@ kind               keys of ``data``
 ``Plan``           ``title``, ``wouldChange``, ``steps`` [{verb, what, detail}], ``facts``
 ``Site``           ``action`` (``created``, ``repaired``, ``changed``, ``updated``, ``revoked``, ``unchanged`` or
                    ``deleted``), ``user``, ``facts`` (``changes``: options that change; ``ahead``: what is cut off)
+``Apply``          ``items`` [{kind (``site``, ``service`` or ``link``), name, action (``created``, ``changed``,
+                   ``deleted`` or ``unchanged``)}], ``facts``
+``Export``         ``file`` or null, ``documents`` (as in the file), ``secrets``
 ``Link``           ``action`` (``created``, ``replaced``, ``updated``, ``unchanged`` or ``deleted``), ``name``,
                    ``facts``
 ``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed``,

@@ -65,6 +65,20 @@ class Service:
         return self.container_name or self.address
 
 
+HOST_NAME = "host.containers.internal"
+"""What Podman calls the host inside containers."""
+
+
+def seen_from_container(host: str) -> str:
+    """The target as a container sees it: what is the host itself to the user has another name there."""
+    plain = host.rstrip(".").lower()
+    try:
+        own = plain in ("localhost", "localhost.localdomain") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        own = False
+    return HOST_NAME if own else host
+
+
 def check_address(name: str) -> str:
     """Return ``name`` if it may be a service address (a DNS-1035 label).
 

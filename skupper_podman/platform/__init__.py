@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # only named in annotations: a command that needs no platform must not pay for loading them
+    from skupper_podman.model.definition import Definition
     from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
     from skupper_podman.model.network import NetworkStatus
     from skupper_podman.model.service import Service, Target
@@ -141,6 +142,14 @@ class Platform(Protocol):
 
         Raises:
             NotEnabledError: there is none.
+        """
+        ...
+
+    def definition(self) -> Definition:
+        """The site, its services and links as :func:`skupper_podman.platform.apply.plan_apply` takes them (secret).
+
+        Raises:
+            NotEnabledError: there is no site.
         """
         ...
 

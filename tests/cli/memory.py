@@ -18,6 +18,7 @@ from skupper_podman.desired.tokens import (
     next_link_name,
 )
 from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError, UsageError
+from skupper_podman.model.definition import Definition
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkState, LinkStatus, Token
 from skupper_podman.model.network import Address, Connector, Listener, NetworkStatus, Router, RouterStatus, Site
 from skupper_podman.model.network import SiteStatus as NetworkSite
@@ -86,6 +87,7 @@ class MemoryPlatform:
     notes: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
+    tokens: dict[str, Token] = field(default_factory=dict)
     trust: bytes = b""
     broken_step: BaseException | None = None
 
@@ -307,6 +309,10 @@ class MemoryPlatform:
     def links(self) -> tuple[Link, ...]:
         self._site()
         return tuple(self.links_by_name[name] for name in sorted(self.links_by_name))
+
+    def definition(self) -> Definition:
+        site = self._site()
+        return Definition(site, frozenset(), self.services(), tuple(self.tokens[name] for name in sorted(self.tokens)))
 
     def services(self) -> tuple[Service, ...]:
         self._site()

@@ -32,8 +32,10 @@ Usage:
   skupper [command]
 
 Available Commands:
+  apply         Make the site, its services and links what a file says
   completion    Output shell completion code for bash, zsh or fish
   delete        Delete skupper installation
+  export        Write the site, its services and links for apply
   expose        Expose one or more network services
   generate      Print files made of the site
   help          Help about any command

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from skupper_podman.desired import names
-from skupper_podman.model.link import Link
+from skupper_podman.model.definition import Definition
+from skupper_podman.model.link import Link, Token
 from skupper_podman.model.service import Service
 from skupper_podman.platform.podman.asking import RouterAnswers
 from skupper_podman.platform.podman.context import Context
@@ -20,6 +21,16 @@ def identity(context: Context) -> tuple[str, str]:
 def links(context: Context) -> tuple[Link, ...]:
     """The links; see :meth:`skupper_podman.platform.Platform.links`."""
     return tuple(status.link for status in link_statuses(context.site(), RouterAnswers(), context.now))
+
+
+def definition(context: Context) -> Definition:
+    """The site as source control keeps it; see :meth:`skupper_podman.platform.Platform.definition`."""
+    site = context.site((names.ROUTER, names.CONTROLLER))
+    tokens = (
+        Token(link.name, link.kind, dict(link.labels), dict(link.annotations), dict(link.data)) for link in site.links
+    )
+    local = tuple(service for service in site.services if not service.origin)
+    return Definition(site.spec, frozenset(), local, tuple(sorted(tokens, key=lambda token: token.name)))
 
 
 def services(context: Context) -> tuple[Service, ...]:

@@ -6,7 +6,6 @@ running router of the service, never by a restart; other services and the site's
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -16,7 +15,16 @@ from skupper_podman.desired.diff import diff
 from skupper_podman.desired.services import with_target, without_host
 from skupper_podman.desired.site import SiteState, service_router, services_file, site_resources
 from skupper_podman.errors import ConflictError, NotFoundError, UsageError
-from skupper_podman.model.service import PROTOCOLS, Service, Target, check_address, check_port, check_target_host
+from skupper_podman.model.service import (
+    HOST_NAME,
+    PROTOCOLS,
+    Service,
+    Target,
+    check_address,
+    check_port,
+    check_target_host,
+    seen_from_container,
+)
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform.podman import live, quadlets, servicetls
 from skupper_podman.platform.podman.context import Context
@@ -26,9 +34,6 @@ from skupper_podman.platform.podman.state import state_of
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.config import Entity
 from skupper_podman.router.documents import bridge_listeners, target_connectors
-
-HOST_NAME = "host.containers.internal"
-"""What Podman calls the host inside containers."""
 
 _LABELS_KEPT = ("application", names.ADDRESS_LABEL, names.COMPONENT_LABEL, names.TYPE_LABEL, names.METADATA_LABEL)
 
@@ -197,20 +202,14 @@ def _checked(target: Target, service: Service) -> Target:
 
 def _seen_from_container(target: Target, notes: list[str]) -> Target:
     """The target as a container sees it: what is the host itself to the user has another name there."""
-    if target.host.rstrip(".").lower() not in ("localhost", "localhost.localdomain") and not _is_loopback(target.host):
+    name = seen_from_container(target.host)
+    if name == target.host:
         return target
     notes.append(
         f"{target.host} is this host: containers reach it as {HOST_NAME}, "
         "so the server must listen on all addresses, not only on loopback"
     )
-    return replace(target, host=HOST_NAME)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return replace(target, host=name)
 
 
 def _check_free(context: Context, service: Service) -> None:

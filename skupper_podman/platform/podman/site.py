@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from skupper_podman.model.definition import Definition
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
@@ -111,6 +112,10 @@ class PodmanPlatform:
     def links(self) -> tuple[Link, ...]:
         """The site's own links, not probed."""
         return plain.links(self.context)
+
+    def definition(self) -> Definition:
+        """The site with its services and links."""
+        return plain.definition(self.context)
 
     def services(self) -> tuple[Service, ...]:
         """The services defined at this site, not probed."""
