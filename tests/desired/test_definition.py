@@ -78,6 +78,7 @@ def test_what_is_written_is_read_back(spec: SiteSpec, found: list[Service]) -> N
     assert open_read.needs == {service.address for service in ordered if service.tls_files}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.binary(max_size=60))
 def test_any_other_text_is_refused_and_nothing_else(text: str | bytes) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skupper_podman.errors import UsageError
@@ -51,6 +51,7 @@ def test_quantities_of_cpu_that_are_none(text: str) -> None:
         cpu_quantity("router", text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_other_text_is_refused_and_nothing_else(text: str) -> None:
     for parse in (parse_cpu, parse_memory, cpu_quantity, memory_quantity):
@@ -58,6 +59,7 @@ def test_any_other_text_is_refused_and_nothing_else(text: str) -> None:
             assert parse("router", text) >= 0
 
 
+@settings(deadline=None)
 @given(st.integers(10, 10**7))
 def test_cpus_are_shown_as_they_are_typed(millis: int) -> None:
     assert parse_cpu("router", cpu_text(millis)) == millis

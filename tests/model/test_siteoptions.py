@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skupper_podman.errors import ConflictError, UsageError
@@ -83,6 +83,7 @@ def test_ports_that_become_the_same_are_refused() -> None:
         merged(replace(PLAIN, edge_port=1), FOUND)
 
 
+@settings(deadline=None)
 @given(st.frozensets(st.sampled_from(sorted(set(FLAGS) - FIXED))))
 def test_only_what_was_given_is_taken_over(names: frozenset[str]) -> None:
     asked = SiteSpec(

@@ -25,7 +25,7 @@ from skupper_podman.errors import (
 )
 from skupper_podman.model.link import Token
 from skupper_podman.model.service import HostPorts, Service, Target
-from skupper_podman.model.site import LogLevel, SiteSpec
+from skupper_podman.model.site import SiteSpec
 from skupper_podman.platform import SiteRequest, TokenRequest
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
@@ -70,15 +70,13 @@ def test_a_plan_changes_nothing(site: Host) -> None:
     assert picture(site) == before
 
 
-def test_other_options_are_refused_by_name(site: Host) -> None:
-    asked = request(
-        ingress_hosts=("a.example", "192.0.2.1"), inter_router_port=1, router_logging=(LogLevel("", "debug"),)
-    )
+def test_what_is_fixed_for_life_is_refused_by_name(site: Host) -> None:
     with session(site) as platform, pytest.raises(ConflictError) as caught:
-        platform.plan_init(asked)
-    assert "--ingress-host is 192.0.2.1, not a.example,192.0.2.1" in caught.value.message
-    assert "--bind-port is 21671, not 1" in caught.value.message
-    assert "--router-logging is none, not debug" in caught.value.message
+        platform.plan_init(request(name="other", network="n", labels={"a": "b"}, inter_router_port=1))
+    assert "--site-name is solo, not other" in caught.value.message
+    assert "--container-network is skupper, not n" in caught.value.message
+    assert "--labels is none, not a=b" in caught.value.message
+    assert "--bind-port" not in caught.value.message
     assert "skupper delete" in caught.value.hint
 
 
