@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from skupper_podman.desired.tokens import COST
+from skupper_podman.desired.tokens import token_cost
 from skupper_podman.errors import ConflictError, InvalidError, NotEnabledError
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.link import Token
@@ -217,25 +217,9 @@ def _link(platform: Platform, token: Token, old: Token | None) -> Part:
             f"give the token another name, or first: skupper link delete {name}",
         )
     # A claim was redeemed for what the link has now; a certificate is as good as its file.
-    cost = token.annotations.get(COST)
-    same_cost = cost is None or cost == (old.annotations.get(COST) or "1")
-    same_data = token.kind == "token-claim" or dict(token.data) == dict(old.data)
-    if same_cost and same_data:
-        return Part("link", name, "unchanged")
-
-    def make() -> Plan:
-        return _sequence(
-            f"Make link {name} anew",
-            lambda: platform.plan_link_delete(name),
-            lambda: platform.plan_link_create(_again(token, old), name, None),
-        )
-
-    return Part("link", name, "changed", make)
-
-
-def _again(token: Token, old: Token) -> Token:
-    """The token to make a link anew from: a claim cannot be redeemed twice, but what it was redeemed for is there."""
-    if token.kind != "token-claim":
-        return token
-    cost = {COST: token.annotations[COST]} if COST in token.annotations else {}
-    return replace(old, annotations={**old.annotations, **cost})
+    cost = token_cost(token.annotations)
+    if token.kind == "token-claim" or all(token.data.get(key) == content for key, content in old.data.items()):
+        if cost is None or cost == (token_cost(old.annotations) or 1):
+            return Part("link", name, "unchanged")
+        return Part("link", name, "changed", partial(platform.plan_link_update, name, cost))
+    return Part("link", name, "changed", partial(platform.plan_link_create, token, name, cost, replace=True))
