@@ -38,13 +38,15 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     from skupper_podman.supervisor.loop import Loop
     from skupper_podman.supervisor.notify import Notifier
     from skupper_podman.supervisor.observe import Observer
+    from skupper_podman.supervisor.revive import SocketUnit
 
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     storage = Path("/var/lib/containers") if paths.system else paths.data_home.parent / "containers"
     observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic, storage)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
-    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log)
+    socket = SocketUnit(paths.system) if endpoint.url == f"unix://{paths.default_socket}" else None
+    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket)
 
 
 def _log(text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import selectors
 import signal
 import time
@@ -26,6 +27,7 @@ from skupper_podman.supervisor.heal import STOP_TIMEOUT, Medic
 from skupper_podman.supervisor.network import await_network
 from skupper_podman.supervisor.notify import Notifier
 from skupper_podman.supervisor.observe import Observer
+from skupper_podman.supervisor.revive import SocketUnit
 
 TICK = 2.0
 """Seconds between looks when nothing happens."""
@@ -34,6 +36,8 @@ EXIT_GONE = 3
 """The site does not exist any more; the unit must not be started again."""
 
 _WORKERS = 8
+_DURATIONS = re.compile(r", next try in \d+ s| since \d+ s")
+"""What changes in a status as time passes: no news for the log."""
 
 Log = Callable[[str], None]
 
@@ -42,8 +46,11 @@ class Loop:
     """Supervises one site until it is told to stop, or the site is gone."""
 
     def __init__(
-        self, observer: Observer, medic: Medic, notifier: Notifier, lock_files: tuple[Path, ...], log: Log
-    ) -> None:
+        self, observer: Observer, medic: Medic, notifier: Notifier, lock_files: tuple[Path, ...], log: Log,
+        socket: SocketUnit | None = None,
+    ) -> None:  # fmt: skip
+        """``socket`` is the unit behind Podman's API, where it is systemd's own."""
+        self._socket = socket
         self._observer = observer
         self._medic = medic
         self._notifier = notifier
@@ -90,6 +97,8 @@ class Loop:
             look = self._observer.look(busy)
         except SkupperError as error:
             self._core.blind(error.message + self._observer.full_disk(), time.monotonic())
+            if self._socket and self._socket.revive(time.monotonic()):
+                self._log("podman.socket had failed; it is started again")
             return ()
         return self._core.saw(look, time.monotonic())
 
@@ -140,8 +149,9 @@ class Loop:
         self._notifier.alive()
         status = self._core.status(time.monotonic())
         self._notifier.status(status)
-        if status.split(", next try")[0] != self._status:
-            self._status = status.split(", next try")[0]
+        lasting = _DURATIONS.sub("", status)
+        if lasting != self._status:
+            self._status = lasting
             self._log(status)
         if self._core.ready and not self._ready_told:
             self._ready_told = True
