@@ -14,7 +14,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "": ("", ""),
     "apply": ("apply", "Make the site, its services and links what a file says"),
     "completion": ("completion", "Output shell completion code for bash, zsh or fish"),
+    "debug": ("", "Debug skupper installation"),
+    "debug dump": ("debug", "Collect and store skupper related logs, metrics, etc"),
+    "debug events": ("debug", "Show events"),
+    "debug service": ("debug", "Check potential issues with a service"),
     "delete": ("site", "Delete skupper installation"),
+    "doctor": ("doctor", "Check the host and the site, and say what mends what is broken"),
     "expose": ("expose", "Expose one or more network services"),
     "generate": ("", "Print files made of the site"),
     "generate unit": ("generate", "Print the systemd units that run the site"),
@@ -56,7 +61,7 @@ HIDDEN: dict[str, str] = {"__complete": "completion"}
 # Commands of 1.9 that are not there: what is the matter, and what to do instead.
 _KUBERNETES = "exists only on the kubernetes platform"
 ABSENT: dict[str, tuple[str, str]] = {
-    "debug": (_KUBERNETES, "use 'skupper status -o json' and 'podman logs skupper-router'"),
+    "debug policies": (_KUBERNETES, "a podman site has no policies"),
     "gateway": (_KUBERNETES, "make this host a site of its own with 'skupper init'"),
 }
 

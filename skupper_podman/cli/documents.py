@@ -22,6 +22,13 @@ kind               keys of ``data``
                    ``state`` (``valid``, ``expired``, ``used up``, ``revoked``, ``damaged``; ``unknown`` for a claim of
                    another site), ``claimsMade``, ``claimsRemaining``, ``checks`` [{name, ok, detail}]
 ``TokenList``      ``tokens`` [{name, state, created, claimExpiration, claimsMade, claimsRemaining, host}]
+``Doctor``         ``checks`` [{id, group, title, result (``ok``, ``warn``, ``fail``, ``unknown`` or ``skipped``),
+                   subject, cause, fix, remedy, since}], ``summary`` {ok, warn, fail, unknown, skipped},
+                   ``remedies`` [{remedy, title, steps, error}]: what ``--fix`` did, or would do
+``Dump``           ``file``, ``members``, ``errors`` [TEXT]
+``Events``         ``groups`` [{name, total, counts [{message, count, last_occurrence}], last_occurrence}], as in 1.9
+``ServicePath``    ``address``, ``protocol``, ``ports``, ``hops`` [{kind, name, health, detail}],
+                   ``observations`` [TEXT], ``fix``
 ``Version``        ``client``, ``program`` {name, version}, ``platform``, ``enabled``,
                    ``images`` [{name, image, digest}]
 ``Units``          ``unitKind`` (``unit`` or ``quadlet``), ``reason``, ``directory`` (where they take effect), ``files``
@@ -50,12 +57,16 @@ kind               keys of ``data``
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from skupper_podman.cli.result import Json
+from skupper_podman.model.doctor import BY_ID, Finding
+from skupper_podman.model.events import EventGroup
 from skupper_podman.model.link import Claim, IncomingLink, LinkStatus
 from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite, SiteStatus
 from skupper_podman.model.service import Service
+from skupper_podman.model.servicepath import ServicePath
 from skupper_podman.model.status import Probe, ServiceStatus
 from skupper_podman.model.status import SiteStatus as LocalSiteStatus
 from skupper_podman.model.units import SiteUnits
@@ -101,6 +112,60 @@ def probe(item: Probe) -> dict[str, Json]:
         "detail": item.detail,
         "since": item.since or None,
         "fix": item.fix,
+    }
+
+
+def doctor(findings: Sequence[Finding]) -> dict[str, Json]:
+    """Data of ``Doctor``, without what was mended."""
+    counts = Counter(finding.result for finding in findings)
+    return {
+        "checks": [
+            {
+                "id": finding.check,
+                "group": BY_ID[finding.check].group,
+                "title": BY_ID[finding.check].title,
+                "result": finding.result,
+                "subject": finding.subject,
+                "cause": finding.cause,
+                "fix": finding.fix,
+                "remedy": finding.remedy,
+                "since": finding.since or None,
+            }
+            for finding in findings
+        ],
+        "summary": {result: counts[result] for result in ("ok", "warn", "fail", "unknown", "skipped")},
+    }
+
+
+def events(groups: Sequence[EventGroup]) -> dict[str, Json]:
+    """Data of ``Events``; each group as 1.9 shows it."""
+    return {
+        "groups": [
+            {
+                "name": group.name,
+                "total": group.total,
+                "counts": [
+                    {"message": count.message, "count": count.count, "last_occurrence": timestamp(count.last)}
+                    for count in group.counts
+                ],
+                "last_occurrence": timestamp(group.last),
+            }
+            for group in groups
+        ]
+    }
+
+
+def service_path(path: ServicePath) -> dict[str, Json]:
+    """Data of ``ServicePath``."""
+    return {
+        "address": path.address,
+        "protocol": path.protocol,
+        "ports": list[Json](path.ports),
+        "hops": [
+            {"kind": hop.kind, "name": hop.name, "health": hop.health, "detail": hop.detail} for hop in path.hops
+        ],
+        "observations": list[Json](path.observations),
+        "fix": path.fix,
     }
 
 

@@ -6,19 +6,24 @@ can print it, and applying it either completes or restores what was there before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import datetime
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # only named in annotations: a command that needs no platform must not pay for loading them
     from skupper_podman.model.definition import Definition
+    from skupper_podman.model.doctor import Finding
+    from skupper_podman.model.events import Happening
     from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
     from skupper_podman.model.network import NetworkStatus
     from skupper_podman.model.service import Service, Target
+    from skupper_podman.model.servicepath import ServicePath
     from skupper_podman.model.site import SiteSpec
     from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
     from skupper_podman.model.units import SiteUnits
     from skupper_podman.plan import Plan, Step
+    from skupper_podman.redact import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,17 @@ class TokenPlan:
     steps: tuple[Step, ...]
     content: Callable[[], bytes]
     facts: Mapping[str, object] = field(default_factory=dict)
+
+
+class Collected(Protocol):
+    """What support needs of a site, member by member of an archive; ``errors`` is complete when they are."""
+
+    errors: list[str]
+    redactor: Redactor
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        """Path and content of each member. Never raises for a part that cannot be had."""
+        ...
 
 
 class Platform(Protocol):
@@ -192,9 +208,33 @@ class Platform(Protocol):
         """The unit files of the site; Quadlet files if ``quadlet``, with None if Podman has Quadlet."""
         ...
 
+    def doctor(self, only: Collection[str]) -> tuple[Finding, ...]:
+        """Look at the host and the site; make the checks whose ids are in ``only``. Changes nothing, never raises."""
+        ...
+
+    def dump(self) -> Collected:
+        """What support needs, without secrets; nothing is read before its members are asked for."""
+        ...
+
+    def events(self, since: datetime.datetime) -> tuple[tuple[Happening, ...], tuple[str, ...]]:
+        """What happened since then, oldest first; and in words what could not be read of it."""
+        ...
+
+    def service_path(self, address: str) -> ServicePath:
+        """Follow a service from its listeners to its servers, with a connection made now.
+
+        Raises:
+            NotFoundError: it is not defined at this site.
+        """
+        ...
+
+    def plan_remedy(self, remedy: str, *, dry_run: bool = False) -> Plan:
+        """Plan what a finding's remedy stands for; with ``dry_run`` the plan is only to be shown."""
+        ...
+
     def versions(self) -> VersionInfo:
         """Versions in use; without a site only the client's."""
         ...
 
 
-__all__ = ["Platform", "SiteRequest", "TokenPlan", "TokenRequest"]
+__all__ = ["Collected", "Platform", "SiteRequest", "TokenPlan", "TokenRequest"]

@@ -211,9 +211,8 @@ class ManagementClient:
             key = keys[node] = str(self._sent)
             message = Message(body={"attributeNames": []}, reply_to=self._wire.reply_to, address=node)
             message.correlation_id = key
-            message.properties = {
-                "name": "self", "type": "org.amqp.management", "operation": "QUERY", "entityType": entity_type,
-            }  # fmt: skip
+            properties = {"name": "self", "type": "org.amqp.management", "operation": "QUERY"}
+            message.properties = properties | ({"entityType": entity_type} if entity_type else {})
             messages[key] = message
         try:
             answers = self._wire.exchange_all(messages, limit)

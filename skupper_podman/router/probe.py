@@ -4,14 +4,15 @@ Entering a container costs far more than a question, so the host sends all quest
 itself, whether other routers answer through it, and whether TCP ports can be reached from here. REQUEST is JSON::
 
     {"url": "amqp://localhost:5672", "tls": DIRECTORY or "", "limit": SECONDS,
-     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "peers": BOOLEAN, "dial": [[HOST, PORT], ...]}
+     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "peers": BOOLEAN, "dial": [[HOST, PORT], ...],
+     "talk": [[HOST, PORT], ...]}
 
 With ``peers`` every router this one has opened a connection to is among the nodes.
 
 The answer on standard output is ``{"query": {TYPE: ROWS}, "error": TEXT, "nodes": {NODE: ROWS or TEXT}, "dial":
-{"HOST:PORT": TEXT}}``; a text says what is wrong, and is empty for a port that is open. What always holds: the
-questions are independent of each other, none is waited for longer than its limit, and a port is only opened and
-closed, nothing is sent.
+{"HOST:PORT": TEXT}, "talk": ...}``; a text says what is wrong, and is empty for a port that is open. What always
+holds: the questions are independent of each other, none is waited for longer than its limit, and a port is only opened
+and closed, nothing is sent (``talk`` holds the connection for a moment, to see if the other side ends it).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 DIAL_LIMIT: Final = 1.5
@@ -30,6 +31,8 @@ DIAL_LIMIT: Final = 1.5
 NODE_LIMIT: Final = 2.0
 """Seconds for the routers beyond this one."""
 _DIALLERS: Final = 48
+_HELD: Final = 0.7
+"""Seconds a connection is held; a router whose server refuses ends it within a round trip."""
 _CONNECTION: Final = "io.skupper.router.connection"
 _ROUTER: Final = "io.skupper.router.router"
 
@@ -38,12 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Answer one request; gives the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     request = json.loads(arguments[0])
-    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}, "dial": {}}
-    dialling = Dialling([(str(host), int(port)) for host, port in request.get("dial", ())])
-    dialling.start()
+    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}, "dial": {}, "talk": {}}
+    dialling = {name: Dialling(_places(request.get(name, ())), how) for name, how in (("dial", dial), ("talk", talk))}
+    for each in dialling.values():
+        each.start()
     if request.get("query") or request.get("nodes"):
         _ask(request, answer)
-    answer["dial"] = dialling.results()
+    answer |= {name: each.results() for name, each in dialling.items()}
     json.dump(answer, sys.stdout, default=str)
     sys.stdout.flush()
     os._exit(0)  # a thread may still wait for a name server
@@ -78,7 +82,10 @@ def _peers(connections: Sequence[Mapping[str, Any]]) -> list[str]:
 class Dialling:
     """Tries many ports at once, each in a thread, because looking a name up has no other limit."""
 
-    def __init__(self, places: Sequence[tuple[str, int]], limit: float = DIAL_LIMIT) -> None:
+    def __init__(
+        self, places: Sequence[tuple[str, int]], how: Callable[[str, int, float], str], limit: float = DIAL_LIMIT
+    ) -> None:
+        self._how = how
         self._left = list(dict.fromkeys(places))[::-1]
         self._wanted = tuple(self._left)
         self._limit = limit
@@ -109,7 +116,7 @@ class Dialling:
                 if not self._left:
                     return
                 place = self._left.pop()
-            reason = dial(*place, self._limit)
+            reason = self._how(*place, self._limit)
             with self._lock:
                 self._found[place] = reason
 
@@ -125,6 +132,25 @@ def dial(host: str, port: int, limit: float = DIAL_LIMIT) -> str:
         return f"no answer within {limit:g} s"
     except OSError as error:
         return (error.strerror or str(error)).lower()
+
+
+def talk(host: str, port: int, limit: float = DIAL_LIMIT) -> str:
+    """Open a connection and hold it for a moment; empty if the other side does too, or says something."""
+    try:
+        with socket.create_connection((host, port), limit) as connection:
+            connection.settimeout(_HELD)
+            ended = not connection.recv(1)
+    except socket.gaierror:
+        return f"the name {host} cannot be resolved"
+    except TimeoutError:
+        return ""
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return "the connection was taken, and ended at once: no server answers behind it" if ended else ""
+
+
+def _places(value: Sequence[Sequence[Any]]) -> list[tuple[str, int]]:
+    return [(str(host), int(port)) for host, port in value]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ With ``--background``, one of the two processes of a host without systemd (see :
 
 from __future__ import annotations
 
+import datetime
 import os
 import sys
 import time
@@ -50,6 +51,9 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
 
 
 def _log(text: str) -> None:
+    """Under systemd the journal knows when; the log of the background process must say so, in the journal's form."""
+    if ARGUMENT in sys.argv:
+        text = f"{datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')} - supervisor: {text}"
     print(text, file=sys.stderr, flush=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -19,16 +19,20 @@ from skupper_podman.desired.tokens import (
 )
 from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError, UsageError
 from skupper_podman.model.definition import Definition
+from skupper_podman.model.doctor import Finding
+from skupper_podman.model.events import Happening
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkState, LinkStatus, Token
 from skupper_podman.model.network import Address, Connector, Listener, NetworkStatus, Router, RouterStatus, Site
 from skupper_podman.model.network import SiteStatus as NetworkSite
 from skupper_podman.model.service import Service, Target
+from skupper_podman.model.servicepath import Hop, ServicePath
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.model.siteoptions import differences, merged
 from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, TargetStatus, VersionInfo
 from skupper_podman.model.units import SiteUnits, UnitFile
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
+from skupper_podman.redact import Redactor
 
 SITE_ID = "484cccc3-401c-4c30-a6ed-73382701b18a"
 PEER_ID = "496ca1de-0c80-4e70-bbb4-d0d6ec2a09c0"
@@ -63,6 +67,19 @@ type: kubernetes.io/tls
 
 
 @dataclass
+class MemoryDump:
+    """An archive of two members, one of which could not be had in full."""
+
+    errors: list[str] = field(default_factory=list)
+    redactor: Redactor = field(default_factory=lambda: Redactor([b"hunter22"]))
+
+    def members(self) -> Iterator[tuple[str, bytes]]:
+        yield "/skupper-info/manifest.json", b"{}"
+        self.errors.append("containers: Podman does not answer")
+        yield "/errors.txt", b"containers: Podman does not answer\n"
+
+
+@dataclass
 class MemoryPlatform:
     """The site of one user. Tests set the fields marked below to decide what probes say."""
 
@@ -82,6 +99,10 @@ class MemoryPlatform:
     network_error: SkupperError | None = None
     incoming: tuple[IncomingLink, ...] = ()
     certificate: tuple[bytes, bytes] = (b"", b"")
+    findings: tuple[Finding, ...] = (Finding("site", "ok", "west"), Finding("link", "ok", "connected", subject="link1"))
+    examined: list[frozenset[str]] = field(default_factory=list)
+    happenings: tuple[Happening, ...] = ()
+    event_problems: tuple[str, ...] = ()
     # what a plan says beside its steps, and a step that fails
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -371,6 +392,39 @@ class MemoryPlatform:
         local = Site(identity=site.site_id, name=site.name, platform="podman", version=SKUPPER_VERSION)
         addresses = tuple(Address(name=name, protocol=protocol) for name, protocol, _service in names)
         return NetworkStatus(addresses, (NetworkSite(local, (router,)),))
+
+    def doctor(self, only: Collection[str]) -> tuple[Finding, ...]:
+        self.examined.append(frozenset(only))
+        none = (Finding("site", "fail", "there is no site", "skupper init"),)
+        found = self.findings if self.spec is not None else none
+        return tuple(finding for finding in found if finding.check in only)
+
+    def plan_remedy(self, remedy: str, *, dry_run: bool = False) -> Plan:
+        before = self.findings
+
+        def undo() -> None:
+            self.findings = before
+
+        def do() -> None:
+            self.findings = tuple(
+                replace(finding, result="ok", remedy="") if finding.remedy == remedy else finding
+                for finding in self.findings
+            )
+
+        return self._plan(f"Apply {remedy}", (Step("run", remedy, do, undo),))
+
+    def dump(self) -> MemoryDump:
+        return MemoryDump()
+
+    def events(self, since: datetime.datetime) -> tuple[tuple[Happening, ...], tuple[str, ...]]:
+        self._site()
+        return tuple(item for item in self.happenings if item.time >= since), self.event_problems
+
+    def service_path(self, address: str) -> ServicePath:
+        service = self._service(address)
+        hops = tuple(Hop("target", target.host, "ok", "open") for target in service.targets)
+        wrong = () if hops else ("There are no egress bindings",)
+        return ServicePath(address, service.protocol, service.ports, hops, wrong)
 
     def versions(self) -> VersionInfo:
         return VersionInfo(SKUPPER_VERSION)

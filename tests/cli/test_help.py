@@ -34,7 +34,9 @@ Usage:
 Available Commands:
   apply         Make the site, its services and links what a file says
   completion    Output shell completion code for bash, zsh or fish
+  debug         Debug skupper installation
   delete        Delete skupper installation
+  doctor        Check the host and the site, and say what mends what is broken
   export        Write the site, its services and links for apply
   expose        Expose one or more network services
   generate      Print files made of the site

@@ -135,8 +135,9 @@ class PodmanApi:
         return str(self._post("containers/create", body=body, what=f"create container {container.name}")["Id"])
 
     def start(self, name: str) -> None:
-        """Start the container; it may run already. Bridges it is on keep their address from then on."""
+        """Start the container; it may run already, or be paused. Bridges it is on keep their address from then on."""
         what = f"start container {name}"
+        self.unpause(name)
         self._post(f"{self._named(name, what)}/start", what=what)
         self._keep_bridges(name)
 
@@ -178,6 +179,21 @@ class PodmanApi:
         """Send ``signal`` to the container's first process."""
         what = f"kill container {name}"
         self._post(f"{self._named(name, what)}/kill", params={"signal": signal}, what=what)
+
+    def pause(self, name: str) -> None:
+        """Freeze the container's processes; it may be paused."""
+        self._unless_already(name, "pause", "running")
+
+    def unpause(self, name: str) -> None:
+        """Let the container's processes go on; it may not be paused."""
+        self._unless_already(name, "unpause", "paused")
+
+    def _unless_already(self, name: str, verb: str, state: str) -> None:
+        what = f"{verb} container {name}"
+        path = self._named(name, what)
+        info = self.container(name)
+        if info is not None and info.state == state:
+            self._post(f"{path}/{verb}", what=what)
 
     def rename_container(self, name: str, new_name: str) -> None:
         """Call the container ``new_name``.
@@ -377,6 +393,10 @@ class PodmanApi:
             ConflictError: a container uses it and ``force`` is not set.
         """
         self._quietly("DELETE", f"images/{segment(name)}", params={"force": _flag(force)}, what=f"remove image {name}")
+
+    def raw(self, path: str, params: Mapping[str, str] | None = None) -> Any:
+        """What Podman says at ``path``, undecoded: for those who want to see all of it."""
+        return self._get(path, params=params, what=f"read {path}")
 
     # The four kinds of request
 

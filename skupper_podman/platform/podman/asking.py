@@ -32,13 +32,14 @@ _SITE_URL: Final = f"amqps://{names.LOCAL_HOST}:5671"
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Entity types to ask the site's router for; routers beyond it (address to type); ports to try from the site's
-    network; and whether the peers of outgoing connections must answer, too."""
+    """What to ask: entity types of the site's router; routers beyond it (address to type); ports to try from the
+    site's network; whether the peers of outgoing connections must answer, too; ports that must hold a connection."""
 
     types: tuple[str, ...] = ()
     nodes: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[tuple[str, int], ...] = ()
     peers: bool = False
+    talk: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class RouterAnswers:
     nodes: Mapping[str, live.Rows | str] = field(default_factory=dict)
     ports: Mapping[str, str] = field(default_factory=dict)
     silence: str = ""
+    talk: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, entity_type: str) -> live.Rows | None:
         """The entities of a type, None where the router was not heard."""
@@ -104,7 +106,7 @@ def _ask_at_router(context: Context, site: Observation, questions: Questions) ->
             continue
         if problem:
             # Only ports are left to be tried, from the other container on the same network.
-            questions = Questions(ports=questions.ports)
+            questions = Questions(ports=questions.ports, talk=questions.talk)
         try:
             return _probe(context, container, questions, url, tls, problem)
         except SkupperError as error:
@@ -121,10 +123,11 @@ def _probe(
         "url": url,
         "tls": tls,
         "limit": _LIMIT,
-        "query": [f"{live.TYPE_PREFIX}{name}" for name in questions.types],
-        "nodes": [[node, f"{live.TYPE_PREFIX}{name}"] for node, name in questions.nodes.items()],
+        "query": [_full(name) for name in questions.types],
+        "nodes": [[node, _full(name)] for node, name in questions.nodes.items()],
         "peers": questions.peers,
         "dial": [list(place) for place in questions.ports],
+        "talk": [list(place) for place in questions.talk],
     }
     text = json.dumps(request, separators=(",", ":"))
     if len(text) > _ARGUMENT_LIMIT and len(questions.nodes) + len(questions.ports) > 1:
@@ -136,14 +139,19 @@ def _probe(
         said = json.loads(result.stdout)
         answers = {str(name).removeprefix(live.TYPE_PREFIX): _rows(rows) for name, rows in said["query"].items()}
         nodes = {str(node): rows if isinstance(rows, str) else _rows(rows) for node, rows in said["nodes"].items()}
-        ports = {str(place): str(reason) for place, reason in said["dial"].items()}
+        ports, talk = ({str(place): str(reason) for place, reason in said[key].items()} for key in ("dial", "talk"))
         error = str(said["error"])
     except (ValueError, TypeError, KeyError, AttributeError):
         lines = result.stderr.decode(errors="replace").strip().splitlines()
         raise ManagementError(
             f"the router in {container.name} cannot be asked: {lines[-1] if lines else f'exit code {result.exit_code}'}"
         ) from None
-    return RouterAnswers(answers, problem or error, nodes, ports, error)
+    return RouterAnswers(answers, problem or error, nodes, ports, error, talk)
+
+
+def _full(name: str) -> str:
+    """The full name of an entity type; the empty one stands for all types."""
+    return f"{live.TYPE_PREFIX}{name}" if name else ""
 
 
 def _halves(questions: Questions) -> tuple[Questions, Questions]:

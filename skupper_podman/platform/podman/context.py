@@ -43,8 +43,10 @@ class Context:
     now: Callable[[], datetime.datetime] = _now
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    lock_timeout: float = LOCK_TIMEOUT
     _api: PodmanApi | None = None
     _held: ExitStack = field(default_factory=ExitStack)
+    _lock: ExitStack = field(default_factory=ExitStack)
     _locked: bool = False
 
     def resolved_endpoint(self) -> endpoints.Endpoint:
@@ -81,11 +83,17 @@ class Context:
         if not os.access(path.parent, os.W_OK):
             path = fallback
             make_directories(path.parent)
-        self._held.enter_context(locked(path, timeout=LOCK_TIMEOUT))
+        self._lock.enter_context(locked(path, timeout=self.lock_timeout))
         self._locked = True
+
+    def unlock(self) -> None:
+        """Let other commands change the site again; connections stay."""
+        self._lock.close()
+        self._locked = False
 
     def close(self) -> None:
         """Release the lock and the connections."""
+        self._lock.close()
         self._held.close()
         self._api = None
         self._locked = False

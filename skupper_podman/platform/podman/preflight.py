@@ -243,9 +243,9 @@ def _port(item: WantedPort, podman: PodmanFacts | None, host: Host) -> Iterator[
 
 
 def _publisher(podman: PodmanFacts, port: int, *, ours: bool) -> str:
-    """The running container that publishes ``port``, as ``container NAME``; ours or not ours."""
+    """The running (or paused) container that publishes ``port``, as ``container NAME``; ours or not ours."""
     for container in podman.containers:
-        right = container.running and is_ours(container.labels) == ours
+        right = container.state in ("running", "paused") and is_ours(container.labels) == ours
         if right and any(published.host_port == port for published in container.ports):
             return f"container {container.name}"
     return ""

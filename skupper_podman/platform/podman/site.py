@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Mapping
 
 from skupper_podman.model.definition import Definition
+from skupper_podman.model.doctor import Finding
+from skupper_podman.model.events import Happening
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
+from skupper_podman.model.servicepath import ServicePath
 from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.model.units import SiteUnits
 from skupper_podman.plan import Plan
 from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
 from skupper_podman.platform.podman import (
+    doctor,
+    dump,
+    happenings,
     init,
     links,
     plain,
+    remedies,
     remove,
     revoke,
+    servicepath,
     services,
     status,
     tokens,
@@ -150,6 +159,26 @@ class PodmanPlatform:
         from skupper_podman.platform.podman import generate  # not needed by any other command
 
         return generate.site_units(self.context, quadlet)
+
+    def doctor(self, only: Collection[str]) -> tuple[Finding, ...]:
+        """Make the checks."""
+        return doctor.examine(self.context, only)
+
+    def dump(self) -> dump.Dump:
+        """What support needs."""
+        return dump.Dump(self.context)
+
+    def events(self, since: datetime.datetime) -> tuple[tuple[Happening, ...], tuple[str, ...]]:
+        """What happened."""
+        return happenings.happenings(self.context, since)
+
+    def service_path(self, address: str) -> ServicePath:
+        """Follow a service."""
+        return servicepath.service_path(self.context, address)
+
+    def plan_remedy(self, remedy: str, *, dry_run: bool = False) -> Plan:
+        """Plan what mends a finding."""
+        return remedies.plan_remedy(self.context, remedy, dry_run=dry_run)
 
     def versions(self) -> VersionInfo:
         """Versions in use."""
