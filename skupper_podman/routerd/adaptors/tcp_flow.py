@@ -318,6 +318,8 @@ class TcpFlow:
             try:
                 sent = self.sock.send(batch[0]) if len(batch) == 1 else self.sock.sendmsg(batch)
             except (BlockingIOError, InterruptedError):
+                if self.descriptor is not None:  # what was kept before there was a socket has waited for nothing yet
+                    self.descriptor.add(EPOLLOUT)
                 return
             except OSError as error:
                 self._broken(error.errno or 0)

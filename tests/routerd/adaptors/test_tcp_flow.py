@@ -279,3 +279,25 @@ def test_hang_up_without_reading_does_not_spin(bench: Bench) -> None:
     bench.turn()
     assert bench.payload() == b"left unreadmore"
     assert bench.network.ended == "finished"
+
+
+def test_what_came_before_the_socket_is_all_sent_once_there_is_one(bench: Bench) -> None:
+    """More than the socket takes at once, and nothing that follows would push the rest."""
+    inside, bench.flow.sock = bench.flow.sock, None
+    assert bench.flow.descriptor is not None
+    bench.flow.descriptor.close()
+    bench.flow.descriptor = None
+    inside.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    payload = bytes(range(256)) * 4000
+    for cut in range(0, len(payload), 50_000):
+        piece = payload[cut : cut + 50_000]
+        bench.flow.write(data_section_header(len(piece)) + piece)
+    bench.flow._adopt(inside)
+    bench.flow._flush()
+    got = bytearray()
+    for _ in range(3000):
+        got += bench.read()
+        if len(got) == len(payload):
+            break
+        bench.turn(1)
+    assert bytes(got) == payload
