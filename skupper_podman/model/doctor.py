@@ -62,6 +62,7 @@ CHECKS: Final = (
     Check("network-rootless", "network", "rootless containers can reach the network"),
     Check("network-dns", "network", "the site's network resolves names"),
     Check("network-exists", "network", "the site's network exists"),
+    Check("network-names", "network", "containers find each other by name"),
     Check("port-taken", "network", "the ports for other sites are ours"),
     Check("port-privileged", "network", "the user may listen on the ports"),
     Check("port-twice", "network", "no port is used twice"),

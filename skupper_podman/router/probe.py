@@ -5,14 +5,15 @@ itself, whether other routers answer through it, and whether TCP ports can be re
 
     {"url": "amqp://localhost:5672", "tls": DIRECTORY or "", "limit": SECONDS,
      "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "peers": BOOLEAN, "dial": [[HOST, PORT], ...],
-     "talk": [[HOST, PORT], ...]}
+     "talk": [[HOST, PORT], ...], "resolve": [[HOST, PORT], ...], "health": [[HOST, PORT], ...]}
 
 With ``peers`` every router this one has opened a connection to is among the nodes.
 
-The answer on standard output is ``{"query": {TYPE: ROWS}, "error": TEXT, "nodes": {NODE: ROWS or TEXT}, "dial":
-{"HOST:PORT": TEXT}, "talk": ...}``; a text says what is wrong, and is empty for a port that is open. What always
-holds: the questions are independent of each other, none is waited for longer than its limit, and a port is only opened
-and closed, nothing is sent (``talk`` holds the connection for a moment, to see if the other side ends it).
+The answer on standard output is ``{"query": {TYPE: ROWS}, "error": TEXT, "nodes": {NODE: ROWS or TEXT},
+"dial": {"HOST:PORT": TEXT}, "talk": ..., "resolve": ..., "health": ...}``; a text says what is wrong, and is empty for
+what is well. What always holds: the questions are independent of each other, none is waited for longer than its limit,
+and nothing is sent to a port that is tried. ``dial`` opens and closes a connection, ``talk`` holds it for a moment, to
+see if the other side ends it, ``resolve`` only looks the name up, ``health`` asks for ``/healthz``.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Answer one request; gives the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     request = json.loads(arguments[0])
-    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}, "dial": {}, "talk": {}}
-    dialling = {name: Dialling(_places(request.get(name, ())), how) for name, how in (("dial", dial), ("talk", talk))}
+    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}}
+    dialling = {name: Dialling(_places(request.get(name, ())), how) for name, how in _WAYS.items()}
     for each in dialling.values():
         each.start()
     if request.get("query") or request.get("nodes"):
@@ -147,6 +148,44 @@ def talk(host: str, port: int, limit: float = DIAL_LIMIT) -> str:
     except OSError as error:
         return (error.strerror or str(error)).lower()
     return "the connection was taken, and ended at once: no server answers behind it" if ended else ""
+
+
+def resolve(host: str, port: int, _limit: float = DIAL_LIMIT) -> str:
+    """Look the name up; empty if it has an address."""
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return f"the name {host} cannot be resolved"
+    return ""
+
+
+def health(host: str, port: int, limit: float = DIAL_LIMIT) -> str:
+    """Ask a health server; empty if it says that all is well, else what it says."""
+    import http
+    import http.client
+
+    connection = http.client.HTTPConnection(host, port, timeout=limit)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        body = answer.read(65536)
+    except TimeoutError:
+        return f"no answer within {limit:g} s"
+    except (OSError, http.client.HTTPException) as error:
+        return str(getattr(error, "strerror", "") or error).lower()
+    finally:
+        connection.close()
+    if answer.status == http.HTTPStatus.OK:
+        return ""
+    try:
+        return str(json.loads(body)["reason"])
+    except (ValueError, TypeError, KeyError):
+        return f"it answers with status {answer.status}"
+
+
+_WAYS: Final[Mapping[str, Callable[[str, int, float], str]]] = {
+    "dial": dial, "talk": talk, "resolve": resolve, "health": health,
+}  # fmt: skip
 
 
 def _places(value: Sequence[Sequence[Any]]) -> list[tuple[str, int]]:

@@ -110,6 +110,13 @@ class Background:
         except OSError:
             return ""
 
+    def silence(self, now: float) -> float:
+        """Seconds since the process that leads last went round its loop; 0 if that is not known."""
+        try:
+            return max(now - self._status.stat().st_mtime, 0.0)
+        except OSError:
+            return 0.0
+
     def start(self) -> int:
         """Start it if it does not run; returns the process that leads.
 
@@ -171,6 +178,8 @@ class Background:
     def _see_to_standby(self) -> bool:
         if not self._lead.kept():
             return False
+        with contextlib.suppress(OSError):
+            os.utime(self._status)  # so that others see that the loop goes round
         if not self._standby.holder():
             with contextlib.suppress(OSError):
                 self._spawn()

@@ -19,7 +19,7 @@ from skupper_podman.platform.podman.asking import RouterAnswers, edge_node, peer
 from skupper_podman.platform.podman.certstatus import certificate_probes, certificates
 from skupper_podman.platform.podman.containerstatus import Containers
 from skupper_podman.platform.podman.edits import Trees
-from skupper_podman.platform.podman.facts import ContainerInfo, Event, VolumeInfo, event
+from skupper_podman.platform.podman.facts import ContainerInfo, Event, NetworkAttachment, VolumeInfo, event
 from skupper_podman.platform.podman.filestatus import file_probes
 from skupper_podman.platform.podman.linkstatus import link_statuses
 from skupper_podman.platform.podman.observe import Observation
@@ -32,6 +32,7 @@ WHERE = "192.0.2.10:55671"
 
 def container(name: str, state: str = "running", **more: Any) -> ContainerInfo:
     labels = more.pop("labels", {})
+    more.setdefault("networks", {"skupper": NetworkAttachment()})
     return ContainerInfo(name, f"id-{name}", "image", "1", state, labels, started_at="2026-03-01T11:00:00Z", **more)
 
 
@@ -84,7 +85,8 @@ class TestServices:
             ({"nodes": {edge_node(f"{SPEC.name}-backend"): [{**LISTENER, "operStatus": "down"}]}}, "failing",
              "nothing listens on its port 8080", "podman restart backend"),
             ({"answers": {"connection": [], "router.address": [ADDRESS]}}, "failing", "not connected", "podman logs"),
-            ({"answers": {"connection": [EDGE], "router.address": []}}, "ok", "no target anywhere", "service bind"),
+            ({"answers": {"connection": [EDGE], "router.address": []}}, "failing", "does not answer for its targets",
+             "podman restart backend"),
             ({"answers": {}, "problem": "x"}, "unknown", "the site's router does not answer", "skupper status"),
         ],
     )  # fmt: skip
@@ -93,6 +95,19 @@ class TestServices:
         assert found.health == health
         assert detail in found.detail
         assert fix in found.fix
+
+    def test_nobody_serves_it(self) -> None:
+        said = answers(answers={"connection": [EDGE], "router.address": []})
+        (found,) = service_statuses(site(BACK, services=(replace(BACKEND, targets=()),)), said)
+        assert (found.health, found.reachable) == ("ok", False)
+        assert "no target anywhere" in found.detail
+        assert "skupper service bind" in found.fix
+
+    def test_off_the_network(self) -> None:
+        off = replace(BACK, networks={})
+        (found,) = service_statuses(site(off), answers(answers={"connection": [], "router.address": [ADDRESS]}))
+        assert (found.health, found.fix) == ("failing", "skupper init")
+        assert "not on network skupper" in found.detail
 
     def test_without_its_container(self) -> None:
         (found,) = service_statuses(site(), answers())

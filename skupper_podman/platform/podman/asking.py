@@ -26,6 +26,7 @@ _PATIENCE: Final = 12.0
 """Seconds for the whole command; inside it every question has a limit of its own."""
 _ARGUMENT_LIMIT: Final = 120_000
 """Octets of one argument; Linux allows 128 KiB."""
+_TRIED: Final = ("dial", "talk", "resolve", "health")
 _OWN_URL: Final = "amqp://localhost:5672"
 _SITE_URL: Final = f"amqps://{names.LOCAL_HOST}:5671"
 
@@ -33,13 +34,16 @@ _SITE_URL: Final = f"amqps://{names.LOCAL_HOST}:5671"
 @dataclass(frozen=True, slots=True)
 class Questions:
     """What to ask: entity types of the site's router; routers beyond it (address to type); ports to try from the
-    site's network; whether the peers of outgoing connections must answer, too; ports that must hold a connection."""
+    site's network; whether the peers of outgoing connections must answer, too; ports that must hold a connection;
+    names that must have an address; health servers."""
 
     types: tuple[str, ...] = ()
     nodes: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[tuple[str, int], ...] = ()
     peers: bool = False
     talk: tuple[tuple[str, int], ...] = ()
+    resolve: tuple[tuple[str, int], ...] = ()
+    health: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class RouterAnswers:
     ports: Mapping[str, str] = field(default_factory=dict)
     silence: str = ""
     talk: Mapping[str, str] = field(default_factory=dict)
+    resolve: Mapping[str, str] = field(default_factory=dict)
+    health: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, entity_type: str) -> live.Rows | None:
         """The entities of a type, None where the router was not heard."""
@@ -106,7 +112,7 @@ def _ask_at_router(context: Context, site: Observation, questions: Questions) ->
             continue
         if problem:
             # Only ports are left to be tried, from the other container on the same network.
-            questions = Questions(ports=questions.ports, talk=questions.talk)
+            questions = replace(questions, types=(), nodes={}, peers=False)
         try:
             return _probe(context, container, questions, url, tls, problem)
         except SkupperError as error:
@@ -126,8 +132,10 @@ def _probe(
         "query": [_full(name) for name in questions.types],
         "nodes": [[node, _full(name)] for node, name in questions.nodes.items()],
         "peers": questions.peers,
-        "dial": [list(place) for place in questions.ports],
-        "talk": [list(place) for place in questions.talk],
+        "dial": questions.ports,
+        "talk": questions.talk,
+        "resolve": questions.resolve,
+        "health": questions.health,
     }
     text = json.dumps(request, separators=(",", ":"))
     if len(text) > _ARGUMENT_LIMIT and len(questions.nodes) + len(questions.ports) > 1:
@@ -139,14 +147,14 @@ def _probe(
         said = json.loads(result.stdout)
         answers = {str(name).removeprefix(live.TYPE_PREFIX): _rows(rows) for name, rows in said["query"].items()}
         nodes = {str(node): rows if isinstance(rows, str) else _rows(rows) for node, rows in said["nodes"].items()}
-        ports, talk = ({str(place): str(reason) for place, reason in said[key].items()} for key in ("dial", "talk"))
+        tried = [{str(place): str(reason) for place, reason in said[key].items()} for key in _TRIED]
         error = str(said["error"])
     except (ValueError, TypeError, KeyError, AttributeError):
         lines = result.stderr.decode(errors="replace").strip().splitlines()
         raise ManagementError(
             f"the router in {container.name} cannot be asked: {lines[-1] if lines else f'exit code {result.exit_code}'}"
         ) from None
-    return RouterAnswers(answers, problem or error, nodes, ports, error, talk)
+    return RouterAnswers(answers, problem or error, nodes, tried[0], error, *tried[1:])
 
 
 def _full(name: str) -> str:

@@ -127,11 +127,12 @@ def recent_ends(
     wanted = {info.id for info in containers}
     since = now - datetime.timedelta(seconds=LOOP_SPAN)
     try:
-        events = context.api.events(since, now, {"type": ["container"], "event": ["died", "stop", "restart"]})
+        events = context.api.events(since, now, {"type": ["container"], "event": ["died", "stop"]})
     except SkupperError:
         return {}
     events = [event for event in events if event.id in wanted]
-    asked_for = [event for event in events if event.action in ("stop", "restart")]
+    # Not "restart": Podman's restart policy says that, too.
+    asked_for = [event for event in events if event.action == "stop"]
     found: dict[str, tuple[Event, ...]] = {}
     for event in events:
         if event.action == "died" and not any(_belong_together(event, other) for other in asked_for):

@@ -30,12 +30,12 @@ from skupper_podman.platform.podman.status import site_status
 from skupper_podman.platform.podman.supervise import linger_warning
 from skupper_podman.systemd import Systemd
 
-_PREFLIGHT: Final = frozenset(check.id for check in CHECKS if check.group in ("host", "podman", "network")) - {
-    "clock", "network-exists",
-}  # fmt: skip
+_OWN: Final = frozenset(("clock", "network-exists", "network-names"))
+_PREFLIGHT: Final = frozenset(check.id for check in CHECKS if check.group in ("host", "podman", "network")) - _OWN
 _BY_PROBE: Final = {
     "container": "container",
     "router": "router-management",
+    "controller": "network-status",
     "network": "network-status",
     "file": "file",
     "files": "file",
@@ -183,8 +183,10 @@ def _probes(_context: Context, seen: _Seen) -> Iterator[Finding]:
     for probe in seen.status.probes if seen.status else ():
         kind, _, subject = probe.name.partition(" ")
         check = _BY_PROBE.get(kind, "container")
-        if (kind == "network" and subject != "status") or (kind == "disk" and probe.health == "ok"):
-            continue  # network-exists and preflight tell it
+        if kind == "disk" and probe.health == "ok":
+            continue  # preflight tells it
+        if kind == "network" and subject != "status":
+            check = "network-names"
         if check in ("router-management", "network-status", "unit"):
             subject = ""
         result = _RESULTS[probe.health]

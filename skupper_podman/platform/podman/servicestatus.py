@@ -91,6 +91,10 @@ class _Judge:
             return "unknown", "the site's router does not answer", "skupper status"
         name = router_id(self._site, service)
         if name not in self._edges:
+            assert self._site.spec is not None
+            network = self._site.spec.network
+            if network not in self._site.containers[container].networks:
+                return "failing", f"container {container} is not on network {network}", "skupper init"
             return "failing", f"container {container} is not connected to the site's router", fix
         said = self._answers.nodes.get(edge_node(name))
         if isinstance(said, str):
@@ -105,6 +109,9 @@ class _Judge:
         if untried:
             reason = f"its targets could not be tried: {untried[0].reason}"
             return "unknown", reason, "skupper status"
+        if not reachable and targets:
+            fix = f"podman restart {service.container}"
+            return "failing", "its router does not answer for its targets", fix
         if not reachable:
             fix = f"skupper service bind {service.address} host HOST, here or at another site"
             return "ok", "no target anywhere in the network answers for it", fix

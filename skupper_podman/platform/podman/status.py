@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +23,14 @@ from skupper_podman.platform.podman.certstatus import certificate_probes, certif
 from skupper_podman.platform.podman.containerstatus import examined
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.filestatus import disk_probe, file_probes
+from skupper_podman.platform.podman.hostimage import REPOSITORY
 from skupper_podman.platform.podman.linkstatus import QUESTIONS, link_statuses
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.servicestatus import questions, service_statuses
 from skupper_podman.platform.podman.unitstatus import unit_probe
 
+HEALTH_PORT: Final = 8080
+"""Where our controller serves ``/healthz`` on the site's network."""
 _LOG_LINES: Final = 400
 STALE = 75.0
 """Seconds without a sign of the controller in its file; it renews the file's time every 30."""
@@ -47,8 +51,9 @@ def site_status(context: Context) -> SiteStatus:
     router = site.containers.get(names.ROUTER)
     probes = [containers.probe(name) for name in names.COMPONENTS]
     probes.append(_management_probe(answers))
+    probes += _controller_probe(answers)
     probes.append(_network_status_probe(context, site))
-    probes += [*_network_probe(site), *files, *own]
+    probes += [*_network_probe(site, answers), *files, *own]
     probes += [_link_probe(status) for status in _links(context, site, answers)]
     probes += [_service_probe(status) for status in service_statuses(site, answers, containers)]
     probes += unit_result
@@ -99,7 +104,10 @@ def all_questions(site: Observation) -> Questions:
     """All that must be asked to tell how the site is, in one go."""
     of_services = questions(site)
     types = tuple(dict.fromkeys((*of_services.types, *QUESTIONS.types)))
-    return Questions(types, of_services.nodes, of_services.ports, peers=bool(site.links))
+    own = {names.LOCAL_HOST: 5671}
+    controller = site.containers.get(names.CONTROLLER)
+    health = ((names.CONTROLLER, HEALTH_PORT),) if controller and controller.image.startswith(REPOSITORY) else ()
+    return replace(of_services, types=types, peers=bool(site.links), resolve=tuple(own.items()), health=health)
 
 
 def _links(context: Context, site: Observation, answers: RouterAnswers) -> tuple[LinkStatus, ...]:
@@ -114,12 +122,27 @@ def router_log(context: Context) -> str:
         return ""
 
 
-def _network_probe(site: Observation) -> list[Probe]:
-    """Nothing where the site's network is there: that its containers are on it, their own probes tell."""
+def _controller_probe(answers: RouterAnswers) -> list[Probe]:
+    """What the controller says of itself; nothing where it could not be asked, which other probes tell."""
+    return [
+        Probe("controller", "failing", f"it is not well: {reason}", fix=f"podman restart {names.CONTROLLER}")
+        if reason
+        else Probe("controller", "ok", "answers")
+        for reason in answers.health.values()
+    ]
+
+
+def _network_probe(site: Observation, answers: RouterAnswers) -> list[Probe]:
+    """Whether the site's network is there, and its containers find each other by name."""
     assert site.spec is not None
-    if site.spec.network in site.present.networks:
-        return []
-    return [Probe(f"network {site.spec.network}", "failing", "it does not exist", fix="skupper init")]
+    name = f"network {site.spec.network}"
+    if site.spec.network not in site.present.networks:
+        return [Probe(name, "failing", "it does not exist", fix="skupper init")]
+    wrong = [reason for reason in answers.resolve.values() if reason]
+    if wrong:
+        detail = f"its DNS server does not answer: in a container {wrong[0]}"
+        return [Probe(name, "failing", detail, fix=f"podman restart {names.CONTROLLER}")]
+    return [Probe(name, "ok", "names are resolved")] if answers.resolve else []
 
 
 def _link_probe(status: LinkStatus) -> Probe:

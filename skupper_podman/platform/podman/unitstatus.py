@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from skupper_podman.errors import SkupperError
 from skupper_podman.model.status import Probe
 from skupper_podman.platform.podman.context import Context
+
+_SILENT: Final = 60.0
+"""Seconds without a look at the site; as under systemd, whose watchdog then starts the supervisor again."""
 
 
 def unit_probe(context: Context) -> list[Probe]:
@@ -23,6 +28,10 @@ def unit_probe(context: Context) -> list[Probe]:
         if not pid:
             return [Probe("supervisor", "failing", f"it does not run ({reason})", fix="skupper init")]
         said = background.status()
+        silence = background.silence(context.now().timestamp())
+        if silence > _SILENT:
+            detail = f"process {pid} has not looked at the site for {silence:.0f} s"
+            return [Probe("supervisor", "failing", detail, fix=f"kill -9 {pid}")]  # its stand-by takes over
         well = says_well(said)
         fix = "" if well else f"tail {background.log}; skupper doctor --fix"
         return [Probe("supervisor", "ok" if well else "failing", f"process {pid}: {said or 'it looks'}", fix=fix)]
