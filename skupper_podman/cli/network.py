@@ -8,7 +8,7 @@ from skupper_podman.cli import documents
 from skupper_podman.cli.argv import at_most
 from skupper_podman.cli.flags import flag
 from skupper_podman.cli.render import network as render
-from skupper_podman.cli.result import Result
+from skupper_podman.cli.result import Later, Result
 from skupper_podman.cli.session import Session
 from skupper_podman.cli.typed import command, new_app
 from skupper_podman.cli.waiting import Outcome, timeout_flag, wait, wait_flag
@@ -39,7 +39,7 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     _name, local = platform.identity()
     chosen = select(network, options.site or (arguments[0] if arguments else ""))
     text = render.network(network, local, sites=chosen, verbose=options.verbose)
-    data = documents.network_status(network, chosen, local)
+    data = Later(lambda: documents.network_status(network, chosen, local))
     return Result("NetworkStatus", text, data, warnings=waited.warnings, exit_code=waited.exit_code)
 
 

@@ -41,13 +41,35 @@ find out; 2 wrong usage; 130 interrupted; 141 the reader of the output went away
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 API_VERSION: Final = "skupper-podman/v1"
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class Later(Mapping[str, Json]):
+    """Data that is made when it is first looked at: in text mode never, which at hundreds of services is felt."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Json]]) -> None:
+        self._make = make
+        self._made: Mapping[str, Json] | None = None
+
+    def _data(self) -> Mapping[str, Json]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, key: str) -> Json:
+        return self._data()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data())
+
+    def __len__(self) -> int:
+        return len(self._data())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from skupper_podman.cli.argv import anything, at_most, exactly
 from skupper_podman.cli.flags import flag
 from skupper_podman.cli.later import BIND_ON_KUBERNETES, TARGET_ON_KUBERNETES
 from skupper_podman.cli.render import services as render
-from skupper_podman.cli.result import Result
+from skupper_podman.cli.result import Later, Result
 from skupper_podman.cli.serviceflags import ServiceFlags, build_service, check_target
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.tlsfiles import trusted
@@ -199,7 +199,8 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     text = render.services(statuses, network, shown)
     code = waited.exit_code if waited else 0 if all(item.health == "ok" for item in statuses) else 1
     warnings += waited.warnings if waited else ()
-    return Result("ServiceStatus", text, documents.service_status(statuses, network), warnings=warnings, exit_code=code)
+    data = Later(lambda: documents.service_status(statuses, network))
+    return Result("ServiceStatus", text, data, warnings=warnings, exit_code=code)
 
 
 def _select(statuses: tuple[ServiceStatus, ...], arguments: tuple[str, ...]) -> tuple[ServiceStatus, ...]:

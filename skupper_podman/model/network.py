@@ -13,6 +13,7 @@ Format: ``NetworkStatus`` of ``pkg/flow/record.go`` (writer) and ``pkg/network/t
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -35,6 +36,19 @@ def _json(name: str, default: Any = "", *, always: bool = False) -> Any:
     return field(default=default, metadata={"json": name, "always": always})
 
 
+_NOTHING: Final[tuple[str, type[Any]]] = ("", object)
+
+
+@functools.cache
+def _known(cls: Any) -> dict[str, tuple[str, type[Any]]]:
+    """For each key of a record, as written and in lower case, its field and type."""
+    known = {}
+    for item in fields(cls):
+        key = item.metadata["json"]
+        known[key] = known[key.lower()] = (item.name, type(item.default))
+    return known
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
     """What every record of the document has. Times are microseconds since the epoch; ``end_time`` 0 means alive."""
@@ -53,13 +67,14 @@ class Entity:
         """Build from a JSON object; what is missing or of a wrong type has its default."""
         if not isinstance(document, Mapping):
             return cls()
-        # Go readers match keys without case, so writers of both ``nameSpace`` and ``namespace`` exist.
-        lowered = {str(key).lower(): value for key, value in document.items()}
+        # A network of a hundred sites has tens of thousands of records, so only the keys that are there are looked at.
+        known = _known(cls)  # type: ignore[arg-type]  # a class can be hashed
         values: dict[str, Any] = {}
-        for item in fields(cls):
-            value = lowered.get(item.metadata["json"].lower())
-            if type(value) is type(item.default):
-                values[item.name] = value
+        for key, value in document.items():
+            # Go readers match keys without case, so writers of both ``nameSpace`` and ``namespace`` exist.
+            name, kind = known.get(key) or known.get(str(key).lower(), _NOTHING)
+            if type(value) is kind:
+                values[name] = value
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
@@ -268,6 +283,8 @@ class NetworkStatus:
 
     addresses: tuple[Address, ...] = ()
     sites: tuple[SiteStatus, ...] = ()
+    #: sites by service address, made when first asked for
+    _by_address: dict[str, tuple[ServiceSite, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str | bytes) -> NetworkStatus:
@@ -397,15 +414,24 @@ class NetworkStatus:
 
     def service_sites(self, address: str) -> tuple[ServiceSite, ...]:
         """The sites that have a listener or connector for ``<service>:<port>``, in document order."""
-        found = []
+        if not self._by_address:
+            self._by_address.update(self._index())
+        return self._by_address.get(address, ())
+
+    def _index(self) -> dict[str, tuple[ServiceSite, ...]]:
+        found: dict[str, list[ServiceSite]] = {"": []}
         for status in self.sites:
-            listeners = tuple(item for router in status.routers for item in router.listeners if item.address == address)
-            connectors = tuple(
-                item for router in status.routers for item in router.connectors if item.address == address
-            )
-            if listeners or connectors:
-                found.append(ServiceSite(status.site, listeners, connectors))
-        return tuple(found)
+            listeners: dict[str, list[Listener]] = {}
+            connectors: dict[str, list[Connector]] = {}
+            for router in status.routers:
+                for listener in router.listeners:
+                    listeners.setdefault(listener.address, []).append(listener)
+                for connector in router.connectors:
+                    connectors.setdefault(connector.address, []).append(connector)
+            for address in listeners.keys() | connectors.keys():
+                own = ServiceSite(status.site, tuple(listeners.get(address, ())), tuple(connectors.get(address, ())))
+                found.setdefault(address, []).append(own)
+        return {address: tuple(sites) for address, sites in found.items()}
 
     def _edges(self) -> Iterable[_Edge]:
         """All reported links that do not stay inside a site.

@@ -67,8 +67,13 @@ def _ask(request: Mapping[str, Any], answer: dict[str, Any]) -> None:
             for entity_type in request.get("query", ()):
                 answer["query"][entity_type] = client.query(entity_type).dicts(without_nulls=True)
             nodes = {str(node): str(entity_type) for node, entity_type in request.get("nodes", ())}
+            connections = answer["query"].get(_CONNECTION)
+            if connections is not None:
+                # A router waits before it gives up on an address; who is not connected need not be asked.
+                here = {f"_edge/{row.get('container')}/$management" for row in connections}
+                nodes = {node: kind for node, kind in nodes.items() if not node.startswith("_edge/") or node in here}
             if request.get("peers"):
-                nodes |= dict.fromkeys(_peers(answer["query"].get(_CONNECTION, ())), _ROUTER)
+                nodes |= dict.fromkeys(_peers(connections or ()), _ROUTER)
             answer["nodes"] = client.query_nodes(nodes, min(limit, NODE_LIMIT))
     except ManagementError as error:
         answer["error"] = error.message

@@ -375,7 +375,16 @@ def _fill(path: Callable[[Bench], Path], options: str) -> Callable[[Bench], None
 
 
 def _unmount(path: Callable[[Bench], Path]) -> Callable[[Bench], None]:
-    return lambda bench: _ignore(bench.host.run("umount", str(path(bench)), check=False))
+    """Take away what :func:`_fill` mounted, and nothing that was there before (the lab mounts places, too)."""
+
+    def undo(bench: Bench) -> None:
+        place = str(path(bench)).rstrip("/")
+        mounts = [line.split()[:3] for line in bench.host.run("cat", "/proc/self/mounts").stdout.splitlines()]
+        over = [kind for _, where, kind in mounts if where == place]
+        if over[-1:] == ["tmpfs"]:
+            bench.host.run("umount", place)
+
+    return undo
 
 
 def _data_home(_bench: Bench) -> Path:

@@ -21,6 +21,8 @@ LOOP_SPAN: Final = 120.0
 """Seconds within which a container that ended :data:`LOOP_COUNT` times is ending over and over."""
 LOOP_COUNT: Final = 3
 _STOP_TAKES: Final = 12.0
+_STOPPED: Final = (0, 137, 143)
+"""Exit codes of a program that ended because it was told to: by itself, by SIGKILL, by SIGTERM."""
 _YOUNG: Final = 60.0
 """A container that has run for longer than this has stopped ending."""
 _HEARD_AT_MOST: Final = 5
@@ -127,12 +129,11 @@ def recent_ends(
     wanted = {info.id for info in containers}
     since = now - datetime.timedelta(seconds=LOOP_SPAN)
     try:
-        events = context.api.events(since, now, {"type": ["container"], "event": ["died", "stop"]})
+        events = context.api.events(since, now, {"type": ["container"], "event": ["died", "stop", "restart"]})
     except SkupperError:
         return {}
     events = [event for event in events if event.id in wanted]
-    # Not "restart": Podman's restart policy says that, too.
-    asked_for = [event for event in events if event.action == "stop"]
+    asked_for = [event for event in events if event.action in ("stop", "restart")]
     found: dict[str, tuple[Event, ...]] = {}
     for event in events:
         if event.action == "died" and not any(_belong_together(event, other) for other in asked_for):
@@ -142,7 +143,7 @@ def recent_ends(
 
 def _belong_together(died: Event, stop: Event) -> bool:
     """Whether the container ended because somebody stopped it: both are written down within the time a stop takes."""
-    if died.id != stop.id:
+    if died.id != stop.id or died.exit_code not in _STOPPED:
         return False
     apart = datetime.datetime.fromisoformat(stop.time) - datetime.datetime.fromisoformat(died.time)
     return abs(apart.total_seconds()) < _STOP_TAKES

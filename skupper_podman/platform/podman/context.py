@@ -25,6 +25,8 @@ from skupper_podman.platform.podman.observe import Observation, observe
 from skupper_podman.systemd import Systemd
 
 LOCK_TIMEOUT = 60.0
+_MOMENT = 5.0
+"""Seconds for which one command may take what it has seen of the site for what is there."""
 
 
 def _now() -> datetime.datetime:
@@ -48,6 +50,7 @@ class Context:
     _held: ExitStack = field(default_factory=ExitStack)
     _lock: ExitStack = field(default_factory=ExitStack)
     _locked: bool = False
+    _recent: tuple[float, Observation] | None = None
 
     def resolved_endpoint(self) -> endpoints.Endpoint:
         """Which API is used, and whose word that was.
@@ -107,7 +110,18 @@ class Context:
         found = observe(self.api, inspect)
         if found.spec is None:
             raise not_enabled(self.user, found.leftovers)
+        self._recent = (self.monotonic(), found)
         return found
+
+    def recent_site(self) -> Observation:
+        """The site as :meth:`site` saw it a moment ago, else as it is: for what is asked beside a probe.
+
+        Raises:
+            NotEnabledError: there is none.
+        """
+        if self._recent is not None and self.monotonic() - self._recent[0] < _MOMENT:
+            return self._recent[1]
+        return self.site()
 
 
 def not_enabled(user: str, leftovers: bool = False) -> NotEnabledError:

@@ -13,7 +13,7 @@ from skupper_podman.platform.podman.linkstatus import link_statuses
 
 def identity(context: Context) -> tuple[str, str]:
     """Name and id; see :meth:`skupper_podman.platform.Platform.identity`."""
-    spec = context.site().spec
+    spec = context.recent_site().spec
     assert spec is not None
     return spec.name, spec.site_id
 

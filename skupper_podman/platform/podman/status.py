@@ -7,6 +7,7 @@ reason; the number of questions does not grow with the number of services, and t
 from __future__ import annotations
 
 import datetime
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -180,17 +181,23 @@ def read_network_status(site: Observation) -> NetworkStatus:
     content = site.trees.tree(names.NETWORK_STATUS).read(names.STATUS_FILE)
     if not content:
         raise NotFoundError("Site information is not yet available", f"podman logs --tail 20 {names.CONTROLLER}")
+    return _parsed(content)
+
+
+@functools.lru_cache(maxsize=1)
+def _parsed(content: bytes) -> NetworkStatus:
+    """A command asks several times for the same content, which may be of megabytes."""
     return NetworkStatus.parse(content)
 
 
 def network_status(context: Context) -> NetworkStatus:
     """See :meth:`skupper_podman.platform.Platform.network_status`."""
-    return read_network_status(context.site())
+    return read_network_status(context.recent_site())
 
 
 def incoming_links(context: Context) -> tuple[IncomingLink, ...]:
     """See :meth:`skupper_podman.platform.Platform.incoming_links`."""
-    site = context.site()
+    site = context.recent_site()
     assert site.spec is not None
     found = read_network_status(site).incoming_links(site.spec.site_id)
     return tuple(
