@@ -25,9 +25,9 @@ from skupper_podman.platform.podman import init, preflight
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import local_host
 from skupper_podman.platform.podman.hostimage import REPOSITORY
+from skupper_podman.platform.podman.linger import linger_fix
 from skupper_podman.platform.podman.observe import Observation, observe
 from skupper_podman.platform.podman.status import site_status
-from skupper_podman.platform.podman.supervise import linger_warning
 from skupper_podman.systemd import Systemd
 
 _OWN: Final = frozenset(("clock", "network-exists", "network-names"))
@@ -239,9 +239,8 @@ def _linger(context: Context, seen: _Seen) -> Iterator[Finding]:
     if reason:
         yield Finding("linger", "warn", f"{reason}: the site does not start by itself", "after a boot: skupper init")
         return
-    warning = linger_warning(context)
-    if warning:
-        fix = f"sudo loginctl enable-linger {context.user}"
+    fix = linger_fix(context)
+    if fix:
         yield Finding("linger", "fail", f"the site stops with the last login of {context.user}", fix, remedy="linger")
     else:
         yield Finding("linger", "ok")

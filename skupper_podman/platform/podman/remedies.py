@@ -12,7 +12,7 @@ from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
 from skupper_podman.platform.podman import init
 from skupper_podman.platform.podman.context import Context
-from skupper_podman.platform.podman.supervise import linger_steps
+from skupper_podman.platform.podman.linger import linger_steps
 
 _TIMEOUT = 60.0
 
