@@ -22,6 +22,7 @@ _MASKED = (
     "logrotate.timer",
 )
 _EMPTY = (
+    "etc",
     "dev",
     "proc",
     "sys",
@@ -57,7 +58,11 @@ class Machine:
             (tree / place).chmod(0o1777)
         for link in ("bin", "sbin", "lib", "lib64"):
             (tree / link).symlink_to(f"usr/{link}")
-        subprocess.run(["cp", "-a", "/etc", str(tree / "etc")], check=True)
+        # Other tests make and remove users meanwhile: files come and go below it, locks among them.
+        copy = ["cp", "-a", "/etc/.", str(tree / "etc")]
+        until(lambda: subprocess.run(copy, check=False).returncode == 0, 10, "a copy of /etc")
+        for lock in (tree / "etc").glob("*.lock"):
+            lock.unlink()
         for name in ("hostname", "resolv.conf", "hosts"):
             (tree / "etc" / name).unlink(missing_ok=True)
         (tree / "etc/machine-id").write_text(f"{secrets.token_hex(16)}\n")
