@@ -119,10 +119,28 @@ class PodmanApi:
         Raises:
             NotFoundError: there is none.
         """
-        info = self.container(name)
-        if info is None:
+        identity = self._identity(name)
+        if not identity:
             raise NotFoundError(f"{what}: no container with name {name} found")
-        return f"containers/{info.id}"
+        return f"containers/{identity}"
+
+    def _identity(self, name: str) -> str:
+        """The id of the container called ``name``, empty if there is none.
+
+        Podman does not inspect a container whose image it has lost, but lists it, and starts and removes it.
+        """
+        info = self.container(name)
+        if info is not None:
+            return info.id
+        return next((item.id for item in self.containers() if name in (item.name, item.id)), "")
+
+    def remove_unreadable(self, name: str) -> bool:
+        """Remove a container of ours that Podman lists but cannot inspect; False if there is no such one."""
+        listed = next((item for item in self.containers({"application": "skupper"}) if item.name == name), None)
+        if listed is None or self.container(name) is not None:
+            return False
+        self.remove_container(name)
+        return True
 
     def create_container(self, container: Container) -> str:
         """Create it (it does not run yet) and return its id.
@@ -143,11 +161,11 @@ class PodmanApi:
 
     def stop(self, name: str, timeout: int = 10) -> None:
         """Stop the container: SIGTERM, and SIGKILL after ``timeout`` seconds. It may be stopped, or not exist."""
-        info = self.container(name)
-        if info is not None:
+        identity = self._identity(name)
+        if identity:
             self._quietly(
                 "POST",
-                f"containers/{info.id}/stop",
+                f"containers/{identity}/stop",
                 params={"timeout": str(timeout), "t": str(timeout), "ignore": "true"},
                 timeout=self._http.timeout + timeout,
                 what=f"stop container {name}",
@@ -206,10 +224,10 @@ class PodmanApi:
 
     def remove_container(self, name: str, force: bool = True) -> None:
         """Remove the container; with ``force`` also a running one. It may not exist. Named volumes stay."""
-        info = self.container(name)
-        if info is not None:
+        identity = self._identity(name)
+        if identity:
             params = {"force": _flag(force), "ignore": "true", "timeout": "10"}
-            self._quietly("DELETE", f"containers/{info.id}", params=params, what=f"remove container {name}")
+            self._quietly("DELETE", f"containers/{identity}", params=params, what=f"remove container {name}")
 
     def logs(self, name: str, tail: int = 20) -> str:
         """The last ``tail`` lines the container wrote to its standard output and error, in order; empty for none."""

@@ -23,7 +23,7 @@ from skupper_podman.desired.resources import (
     Volume,
     VolumeFile,
 )
-from skupper_podman.errors import PlatformError
+from skupper_podman.errors import ConflictError, PlatformError
 from skupper_podman.plan import Step, Verb
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.edits import FileEdit, Trees
@@ -158,7 +158,12 @@ class Steps:
         name = container.name
 
         def make() -> None:
-            self.api.create_container(container)
+            try:
+                self.api.create_container(container)
+            except ConflictError:
+                if not self.api.remove_unreadable(name):
+                    raise
+                self.api.create_container(container)
             self.api.start(name)
 
         def make_again() -> None:
