@@ -193,11 +193,11 @@ class ManagementClient:
         """The addresses of the management agents of all interior routers; none when connected to an edge router."""
         return [str(address) for address in self.request_node("GET-MGMT-NODES", {}) or ()]
 
-    def query_nodes(self, nodes: Mapping[str, str], limit: float) -> dict[str, list[dict[str, Any]] | str]:
-        """Ask many agents at the same time for all entities of one type each; ``nodes`` maps address to type.
+    def query_nodes(self, nodes: Mapping[str, tuple[str, str]], limit: float) -> dict[str, list[dict[str, Any]] | str]:
+        """Ask many agents at the same time for all entities of a type; each value is an agent's address and a type.
 
-        Gives each one's rows, or in words why there are none; takes at most ``limit`` seconds. Raises ManagementError
-        only where this router itself cannot be asked.
+        Gives by the same keys the rows, or in words why there are none; takes at most ``limit`` seconds. Raises
+        ManagementError only where this router itself cannot be asked.
         """
         from proton import Message
 
@@ -206,9 +206,9 @@ class ManagementClient:
         if not nodes or self._wire is None:
             return {}
         messages, keys = {}, {}
-        for node, entity_type in nodes.items():
+        for name, (node, entity_type) in nodes.items():
             self._sent += 1
-            key = keys[node] = str(self._sent)
+            key = keys[name] = str(self._sent)
             message = Message(body={"attributeNames": []}, reply_to=self._wire.reply_to, address=node)
             message.correlation_id = key
             properties = {"name": "self", "type": "org.amqp.management", "operation": "QUERY"}
@@ -218,7 +218,7 @@ class ManagementClient:
             answers = self._wire.exchange_all(messages, limit)
         except WireError as error:
             raise RouterUnreachableError(f"The connection to the router at {self.url} broke: {error}") from error
-        return {node: _rows_or_reason(answers.get(key), limit) for node, key in keys.items()}
+        return {name: _rows_or_reason(answers.get(key), limit) for name, key in keys.items()}
 
     def request_node(
         self, operation: str, properties: Mapping[str, Any], body: object = None, *, node: str = ""

@@ -4,20 +4,22 @@ Entering a container costs far more than a question, so the host sends all quest
 itself, whether other routers answer through it, and whether TCP ports can be reached from here. REQUEST is JSON::
 
     {"url": "amqp://localhost:5672", "tls": DIRECTORY or "", "limit": SECONDS,
-     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "peers": BOOLEAN, "dial": [[HOST, PORT], ...],
-     "talk": [[HOST, PORT], ...], "resolve": [[HOST, PORT], ...], "health": [[HOST, PORT], ...]}
+     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "tables": [[NODE, TYPE], ...], "peers": BOOLEAN,
+     "dial": [[HOST, PORT], ...], "talk": [...], "resolve": [...], "health": [...]}
 
 With ``peers`` every router this one has opened a connection to is among the nodes.
 
 The answer on standard output is ``{"query": {TYPE: ROWS}, "error": TEXT, "nodes": {NODE: ROWS or TEXT},
-"dial": {"HOST:PORT": TEXT}, "talk": ..., "resolve": ..., "health": ...}``; a text says what is wrong, and is empty for
-what is well. What always holds: the questions are independent of each other, none is waited for longer than its limit,
-and nothing is sent to a port that is tried. ``dial`` opens and closes a connection, ``talk`` holds it for a moment, to
-see if the other side ends it, ``resolve`` only looks the name up, ``health`` asks for ``/healthz``.
+"tables": {"NODE TYPE": ROWS or TEXT}, "dial": {"HOST:PORT": TEXT}, "talk": ..., "resolve": ..., "health": ...}``; a
+text says what is wrong, and is empty for what is well. What always holds: the questions are independent of each other,
+none is waited for longer than its limit, and nothing is sent to a port that is tried. ``dial`` opens and closes a
+connection, ``talk`` holds it for a moment, to see if the other side ends it, ``resolve`` only looks the name up,
+``health`` asks for ``/healthz``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Answer one request; gives the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     request = json.loads(arguments[0])
-    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}}
+    answer: dict[str, Any] = {"query": {}, "error": "", "nodes": {}, "tables": {}}
     dialling = {name: Dialling(_places(request.get(name, ())), how) for name, how in _WAYS.items()}
     for each in dialling.values():
         each.start()
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _ask(request: Mapping[str, Any], answer: dict[str, Any]) -> None:
     from skupper_podman.errors import ManagementError
     from skupper_podman.router.access import Tls
-    from skupper_podman.router.management import ManagementClient
+    from skupper_podman.router.management import ManagementClient, RequestRefusedError
 
     place = str(request.get("tls") or "")
     tls = Tls(f"{place}/ca.crt", f"{place}/tls.crt", f"{place}/tls.key") if place else None
@@ -65,16 +67,20 @@ def _ask(request: Mapping[str, Any], answer: dict[str, Any]) -> None:
     try:
         with ManagementClient(str(request["url"]), tls=tls, timeout=limit) as client:
             for entity_type in request.get("query", ()):
-                answer["query"][entity_type] = client.query(entity_type).dicts(without_nulls=True)
-            nodes = {str(node): str(entity_type) for node, entity_type in request.get("nodes", ())}
+                # A type that this router does not know takes no other answer with it.
+                with contextlib.suppress(RequestRefusedError):
+                    answer["query"][entity_type] = client.query(entity_type).dicts(without_nulls=True)
+            nodes = {str(node): (str(node), str(kind)) for node, kind in request.get("nodes", ())}
+            tables = {f"{node} {kind}": (str(node), str(kind)) for node, kind in request.get("tables", ())}
             connections = answer["query"].get(_CONNECTION)
             if connections is not None:
                 # A router waits before it gives up on an address; who is not connected need not be asked.
                 here = {f"_edge/{row.get('container')}/$management" for row in connections}
-                nodes = {node: kind for node, kind in nodes.items() if not node.startswith("_edge/") or node in here}
+                nodes = {node: how for node, how in nodes.items() if not node.startswith("_edge/") or node in here}
             if request.get("peers"):
-                nodes |= dict.fromkeys(_peers(connections or ()), _ROUTER)
+                nodes |= {node: (node, _ROUTER) for node in _peers(connections or ())}
             answer["nodes"] = client.query_nodes(nodes, min(limit, NODE_LIMIT))
+            answer["tables"] = client.query_nodes(tables, limit)
     except ManagementError as error:
         answer["error"] = error.message
 

@@ -56,8 +56,8 @@ def _service(client: Any, own_host: str, port: int) -> Iterator[int]:
     name = f"{PREFIX}{secrets.token_hex(6)}"
     listening = 20000 + secrets.randbelow(12000)
     try:
-        client.create(_CONNECTOR, name, {"address": f"{name}:1", "host": own_host, "port": str(port)})
-        client.create(_LISTENER, name, {"address": f"{name}:1", "host": "0.0.0.0", "port": str(listening)})
+        client.create(_CONNECTOR, f"{name}-out", {"address": f"{name}:1", "host": own_host, "port": str(port)})
+        client.create(_LISTENER, f"{name}-in", {"address": f"{name}:1", "host": "0.0.0.0", "port": str(listening)})
         yield listening
     finally:
         _remove(client, name)

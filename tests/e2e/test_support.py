@@ -70,8 +70,9 @@ def test_the_archive_has_everything_and_no_secret(sites: Sites, tmp_path: Path) 
             assert form not in everything
     assert b"PRIVATE KEY" not in everything
     tables = json.loads(content["routers/skupper-router.json"])
-    assert {"io.skupper.router.connection", "io.skupper.router.router.address"} <= set(tables)
-    assert "io.skupper.router.tcpConnector" in json.loads(content["routers/backend.json"])
+    assert {"connection", "router.address", "router.node", "router.link", "listener", "connector"} <= set(tables)
+    assert tables["connection"]
+    assert json.loads(content["routers/backend.json"])["tcpConnector"]
     assert json.loads(content["skupper-info/doctor.json"])["kind"] == "Doctor"
 
 

@@ -35,7 +35,7 @@ _SITE_URL: Final = f"amqps://{names.LOCAL_HOST}:5671"
 class Questions:
     """What to ask: entity types of the site's router; routers beyond it (address to type); ports to try from the
     site's network; whether the peers of outgoing connections must answer, too; ports that must hold a connection;
-    names that must have an address; health servers."""
+    names that must have an address; health servers; and any tables (a router's address, a type) for the record."""
 
     types: tuple[str, ...] = ()
     nodes: Mapping[str, str] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Questions:
     talk: tuple[tuple[str, int], ...] = ()
     resolve: tuple[tuple[str, int], ...] = ()
     health: tuple[tuple[str, int], ...] = ()
+    tables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class RouterAnswers:
     talk: Mapping[str, str] = field(default_factory=dict)
     resolve: Mapping[str, str] = field(default_factory=dict)
     health: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[tuple[str, str], live.Rows | str] = field(default_factory=dict)
 
     def rows(self, entity_type: str) -> live.Rows | None:
         """The entities of a type, None where the router was not heard."""
@@ -112,7 +114,7 @@ def _ask_at_router(context: Context, site: Observation, questions: Questions) ->
             continue
         if problem:
             # Only ports are left to be tried, from the other container on the same network.
-            questions = replace(questions, types=(), nodes={}, peers=False)
+            questions = replace(questions, types=(), nodes={}, peers=False, tables=())
         try:
             return _probe(context, container, questions, url, tls, problem)
         except SkupperError as error:
@@ -136,6 +138,7 @@ def _probe(
         "talk": questions.talk,
         "resolve": questions.resolve,
         "health": questions.health,
+        "tables": [(node, _full(name)) for node, name in questions.tables],
     }
     text = json.dumps(request, separators=(",", ":"))
     if len(text) > _ARGUMENT_LIMIT and len(questions.nodes) + len(questions.ports) > 1:
@@ -147,14 +150,17 @@ def _probe(
         said = json.loads(result.stdout)
         answers = {str(name).removeprefix(live.TYPE_PREFIX): _rows(rows) for name, rows in said["query"].items()}
         nodes = {str(node): rows if isinstance(rows, str) else _rows(rows) for node, rows in said["nodes"].items()}
-        tried = [{str(place): str(reason) for place, reason in said[key].items()} for key in _TRIED]
+        dial, talk, resolve, health = (
+            {str(place): str(reason) for place, reason in said[key].items()} for key in _TRIED
+        )
+        heard = {tuple(str(key).split(" ", 1)): value for key, value in said["tables"].items()}
         error = str(said["error"])
     except (ValueError, TypeError, KeyError, AttributeError):
         lines = result.stderr.decode(errors="replace").strip().splitlines()
         raise ManagementError(
             f"the router in {container.name} cannot be asked: {lines[-1] if lines else f'exit code {result.exit_code}'}"
         ) from None
-    return RouterAnswers(answers, problem or error, nodes, tried[0], error, *tried[1:])
+    return RouterAnswers(answers, problem or error, nodes, dial, error, talk, resolve, health, _tables(heard))
 
 
 def _full(name: str) -> str:
@@ -178,6 +184,13 @@ def _by_tools(context: Context, router: ContainerInfo, questions: Questions) -> 
     except SkupperError as error:
         return RouterAnswers(problem=error.message, silence=silence)
     return RouterAnswers(dict(zip(questions.types, found, strict=True)), silence=silence)
+
+
+def _tables(heard: Mapping[tuple[str, ...], Any]) -> dict[tuple[str, str], live.Rows | str]:
+    return {
+        (node, kind.removeprefix(live.TYPE_PREFIX)): rows if isinstance(rows, str) else _rows(rows)
+        for (node, kind), rows in heard.items()
+    }
 
 
 def _rows(value: Any) -> live.Rows:

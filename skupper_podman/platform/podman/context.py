@@ -119,7 +119,8 @@ class Context:
         Raises:
             NotEnabledError: there is none.
         """
-        if self._recent is not None and self.monotonic() - self._recent[0] < _MOMENT:
+        # Who holds the lock is changing the site.
+        if self._recent is not None and not self._locked and self.monotonic() - self._recent[0] < _MOMENT:
             return self._recent[1]
         return self.site()
 

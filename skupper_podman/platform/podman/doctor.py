@@ -212,7 +212,7 @@ def _drift(context: Context, seen: _Seen) -> Iterator[Finding]:
         return
     patience, context.lock_timeout = context.lock_timeout, _LOCK_PATIENCE
     try:
-        plan = init.plan_init(context, SiteRequest(SiteSpec("", ""), dry_run=True))
+        plan = init.plan_init(context, SiteRequest(SiteSpec("", ""), dry_run=True, given=frozenset()))
     except ConflictError as error:
         yield Finding("drift", "warn", error.message, error.hint or "skupper delete")
         return

@@ -39,6 +39,13 @@ _MEMBER_LIMIT: Final = 32 * 1024 * 1024
 _PACKAGES: Final = (
     "skupper-podman", "podman", "python-qpid-proton", "aiohttp", "cryptography", "pyyaml", "jinja2", "typer", "h11",
 )  # fmt: skip
+_TABLES: Final = (
+    "router", "connection", "router.link", "router.address", "router.node", "listener", "connector", "sslProfile",
+    "address", "autoLink", "router.config.address", "router.config.autoLink", "tcpListener", "tcpConnector",
+    "tcpConnection", "httpListener", "httpConnector", "httpRequestInfo", "log", "logStats", "allocator", "policy",
+    "vhost", "vhostStats",
+)  # fmt: skip
+"""Entity types of a router of 2.7; one that a router does not know is left out."""
 Members = Iterator[tuple[str, bytes]]
 
 
@@ -177,17 +184,20 @@ class Dump:
     def _routers(self, site: Observation) -> Members:
         """All entities of the site's router and of those of its services."""
         services = own_services(site)
-        nodes = {edge_node(router_id(site, service)): "" for service in services}
-        answers = ask(self.context, site, Questions(("",), nodes))
+        nodes = {service.address: edge_node(router_id(site, service)) for service in services}
+        tables = tuple((node, kind) for node in nodes.values() for kind in _TABLES)
+        answers = ask(self.context, site, Questions(_TABLES, tables=tables))
         if answers.problem:
             self.errors.append(f"router: {answers.problem}")
-        yield f"/routers/{names.ROUTER}.json", self.redactor.document(_by_type(answers.rows("")))
-        for service in services:
-            rows = answers.nodes.get(edge_node(router_id(site, service)))
-            if not isinstance(rows, list):
-                self.errors.append(f"router of service {service.address}: {rows or answers.silence}")
+        yield f"/routers/{names.ROUTER}.json", self.redactor.document(dict(answers.answers))
+        for address, node in nodes.items():
+            found = {kind: answers.tables.get((node, kind)) for kind in _TABLES}
+            silent = found["router"]
+            if not isinstance(silent, list):
+                self.errors.append(f"router of service {address}: {silent or answers.silence or answers.problem}")
                 continue
-            yield f"/routers/{service.address}.json", self.redactor.document(_by_type(rows))
+            own = {kind: rows for kind, rows in found.items() if isinstance(rows, list)}
+            yield f"/routers/{address}.json", self.redactor.document(own)
 
     # systemd and events
 
@@ -240,13 +250,6 @@ def _redacted_json(content: bytes, redactor: Redactor) -> bytes:
         return redactor.document(json.loads(content))
     except ValueError:
         return content  # damaged: as it is, but for what the redactor finds in it
-
-
-def _by_type(rows: list[dict[str, Any]] | None) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows or ():
-        found.setdefault(str(row.get("type", "")), []).append(row)
-    return found
 
 
 def _version(package: str) -> str:

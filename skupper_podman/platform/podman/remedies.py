@@ -21,7 +21,9 @@ def plan_remedy(context: Context, remedy: str, *, dry_run: bool = False) -> Plan
     """The plan of one remedy; see :meth:`skupper_podman.platform.Platform.plan_remedy`."""
     kind, _, name = remedy.partition(" ")
     if kind == "init":
-        return init.plan_init(context, SiteRequest(SiteSpec("", ""), timeout=_TIMEOUT, dry_run=dry_run))
+        return init.plan_init(
+            context, SiteRequest(SiteSpec("", ""), timeout=_TIMEOUT, dry_run=dry_run, given=frozenset())
+        )
     context.lock()
     if kind == "linger":
         warnings: list[str] = []
