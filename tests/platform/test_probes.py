@@ -17,7 +17,7 @@ from skupper_podman.desired.site import SiteState, service_router_config, site_r
 from skupper_podman.model.service import Service
 from skupper_podman.platform.podman.asking import RouterAnswers, edge_node, peer_node
 from skupper_podman.platform.podman.certstatus import certificate_probes, certificates
-from skupper_podman.platform.podman.containerstatus import Containers
+from skupper_podman.platform.podman.containerstatus import Containers, is_over
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.facts import ContainerInfo, Event, NetworkAttachment, VolumeInfo, event
 from skupper_podman.platform.podman.filestatus import file_probes
@@ -183,6 +183,14 @@ class TestContainers:
         assert found.detail == "keeps ending: 3 times in 2 minutes, last with exit code 7; its last words: no such file"
         assert found.since == died(1).time
         assert Containers(infos, ends={"id-x": (died(1),)}).probe("x").health == "ok"
+
+    def test_a_loop_is_over_when_it_runs_longer_than_ever_between_two_ends(self) -> None:
+        ends = (died(1), died(3), died(13))  # ten seconds at most
+        for seconds, over in ((12, False), (14, False), (20, True)):
+            info = container("x")
+            now = datetime.datetime.fromisoformat(info.started_at) + datetime.timedelta(seconds=seconds)
+            assert is_over(info, ends, now) is over
+        assert not is_over(container("x", "exited"), ends, NOW)
 
     def test_ports(self) -> None:
         found = Containers({"x": container("x")}, missing_ports=lambda _info: [55671]).probe("x")

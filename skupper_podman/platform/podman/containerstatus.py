@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from skupper_podman.errors import SkupperError
@@ -21,6 +22,7 @@ LOOP_SPAN: Final = 120.0
 """Seconds within which a container that ended :data:`LOOP_COUNT` times is ending over and over."""
 LOOP_COUNT: Final = 3
 _STOP_TAKES: Final = 12.0
+_CALM: Final = 5.0
 _STOPPED: Final = (0, 137, 143)
 """Exit codes of a program that ended because it was told to: by itself, by SIGKILL, by SIGTERM."""
 _YOUNG: Final = 60.0
@@ -107,10 +109,12 @@ def examined(context: Context, containers: Mapping[str, ContainerInfo]) -> Conta
     """The containers as Podman, its events and the host's sockets tell of them."""
     now = context.now()
     suspicious = [info for info in containers.values() if not info.running or _is_young(info, now)]
+    ends = recent_ends(context, suspicious, now) if suspicious else {}
+    looping = {info.id for info in suspicious if not is_over(info, ends.get(info.id, ()), now)}
     return Containers(
         containers,
         lambda info: missing_ports(info, context.uid),
-        recent_ends(context, suspicious, now) if suspicious else {},
+        {identity: found for identity, found in ends.items() if identity in looping},
         lambda name: last_words(context, name),
     )
 
@@ -120,6 +124,15 @@ def _is_young(info: ContainerInfo, now: datetime.datetime) -> bool:
         return (now - datetime.datetime.fromisoformat(info.started_at)).total_seconds() < _YOUNG
     except (ValueError, TypeError):
         return False
+
+
+def is_over(info: ContainerInfo, ends: tuple[Event, ...], now: datetime.datetime) -> bool:
+    """Whether a container that kept ending has run for longer than it ever did between two of its ends."""
+    times = [datetime.datetime.fromisoformat(event.time) for event in ends]
+    if not info.running or len(times) < LOOP_COUNT:
+        return False
+    longest = max(later - earlier for earlier, later in pairwise(times))
+    return now - datetime.datetime.fromisoformat(info.started_at) > longest + datetime.timedelta(seconds=_CALM)
 
 
 def recent_ends(
@@ -136,8 +149,10 @@ def recent_ends(
     asked_for = [event for event in events if event.action in ("stop", "restart")]
     found: dict[str, tuple[Event, ...]] = {}
     for event in events:
-        if event.action == "died" and not any(_belong_together(event, other) for other in asked_for):
-            found[event.id] = (*found.get(event.id, ()), event)
+        if event.action == "died":
+            # What was stopped on purpose has a new life: what came before does not count any more.
+            on_purpose = any(_belong_together(event, other) for other in asked_for)
+            found[event.id] = () if on_purpose else (*found.get(event.id, ()), event)
     return found
 
 
