@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.routerd.amqp import trace
-from skupper_podman.routerd.amqp.deliveries import OutDelivery
 from skupper_podman.routerd.amqp.engine import Engine
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, Link, StreamPool
+from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.security import SslProfile, describe_security, secret, secure_client, secure_server
 from skupper_podman.routerd.amqp.wire import Pointer, cstring, get_value, lib, put_value, set_condition, symbols, text
 from skupper_podman.routerd.amqptypes import Array
@@ -158,7 +158,9 @@ class AmqpConnection(Engine):
         self.remote_capabilities: frozenset[str] = frozenset()
         self.remote_open = False
         self.held = 0
-        """Octets of messages whose way is not known yet, see `deliveries`."""
+        """Octets of messages whose way is not known yet, see `incoming`."""
+        self.aside = 0
+        """Octets of messages that are held back, taken out of the way of others."""
         self._sessions: set[Pointer] = set()
         self._peer_links: set[Pointer] = set()
         self._unread = 0
@@ -345,6 +347,7 @@ class AmqpConnection(Engine):
         self._sessions.discard(session)
         if session in self.watched_sessions:
             self.watched_sessions.remove(session)
+        self.waiting.pop(session, None)
         lib.pn_session_close(session)
         lib.pn_session_free(session)
 

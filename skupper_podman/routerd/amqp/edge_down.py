@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from skupper_podman.routerd.amqp.connection import AmqpConnection, Role
-from skupper_podman.routerd.amqp.deliveries import InDelivery
+from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.endpoints import (
     FORBIDDEN,
     attach_receiving,

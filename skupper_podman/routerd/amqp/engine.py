@@ -93,6 +93,8 @@ class Engine:
         self.links: dict[Pointer, LinkHandler] = {}
         self.deliveries: dict[Pointer, DeliveryHandler] = {}
         self.watched_sessions: list[Pointer] = []
+        #: Octets for a session that proton does not hold yet, see `outgoing`.
+        self.waiting: dict[Pointer, int] = {}
         self.condition: tuple[str, str] | None = None
         self._waiters: dict[Waiter, None] = {}
         self._staged = b""
@@ -268,6 +270,10 @@ class Engine:
             self.descriptor.remove(EPOLLOUT)
             self.flush()
 
+    def outgoing_bytes(self, session: Pointer) -> int:
+        """Octets of a session's deliveries that have not gone out."""
+        return int(lib.pn_session_outgoing_bytes(session)) + self.waiting.get(session, 0)
+
     @property
     def stalled(self) -> bool:
         """Whether octets wait for the socket."""
@@ -278,7 +284,7 @@ class Engine:
         blocked = bool(self._staged)
         if not blocked:
             for session in self.watched_sessions:
-                if lib.pn_session_outgoing_bytes(session) > SESSION_BACKLOG:
+                if self.outgoing_bytes(session) > SESSION_BACKLOG:
                     blocked = True
                     break
         self.blocked = blocked
@@ -333,6 +339,7 @@ class Engine:
         transport, connection, collector = self.transport, self.connection, self._collector
         self.transport = self.connection = self._collector = NULL
         self.watched_sessions.clear()
+        self.waiting.clear()
         self._handlers = {}
         lib.pn_transport_unbind(transport)
         lib.pn_connection_release(connection)

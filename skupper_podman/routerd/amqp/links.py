@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from skupper_podman.routerd.amqp.deliveries import InDelivery, OutDelivery
+from skupper_podman.routerd.amqp.incoming import InDelivery
+from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.wire import (
     Pointer,
     cstring,
@@ -36,6 +37,8 @@ _SCRUB: Final = 10
 MAX_OUTSTANDING: Final = 20_000
 #: Octets in the session of a link that make a message without its own window wait.
 LINK_BACKLOG: Final = 512 * 1024
+#: The part of a session's window that deliveries which are held back may fill before they are taken out of the way.
+_CROWD: Final = 8
 
 #: Seconds from which on a delivery counts as delayed, and as delayed for long.
 DELAYED: Final = 1.0
@@ -176,6 +179,11 @@ class InLink(Link):
             if not delivery.pump():
                 return
 
+    def crowded(self) -> bool:
+        """Whether what nobody has read fills a good part of what the peer may send in this link's session."""
+        session = lib.pn_link_session(self.pointer)
+        return bool(lib.pn_session_incoming_bytes(session) > lib.pn_session_get_incoming_capacity(session) // _CROWD)
+
     def received(self, presettled: bool) -> None:
         """A delivery is complete."""
         self.counters.deliveries += 1
@@ -239,13 +247,13 @@ class OutLink(Link):
 
     def over_limit(self) -> bool:
         """Whether octets of this link's session wait for the peer's window or credit."""
-        return self.pointer is not None and lib.pn_session_outgoing_bytes(self.session) > LINK_BACKLOG
+        return self.pointer is not None and self.conn.outgoing_bytes(self.session) > LINK_BACKLOG
 
     def full(self) -> bool:
         """Whether the peer is so far behind, by octets or by deliveries, that it gets no further messages."""
         if self.pointer is None or self.outstanding >= MAX_OUTSTANDING:
             return True
-        return bool(lib.pn_session_outgoing_bytes(self.session) > self.conn.session_share())
+        return self.conn.outgoing_bytes(self.session) > self.conn.session_share()
 
     def drop(self, start: Start) -> Discard:
         """A sink for a message that does not fit any more."""
@@ -254,12 +262,20 @@ class OutLink(Link):
             self.conn.router.counters.dropped += 1
         return Discard()
 
+    def kept(self, size: int) -> None:
+        """So many octets more (or less) wait outside proton."""
+        waiting = self.conn.waiting
+        waiting[self.session] = waiting.get(self.session, 0) + size
+
     def wait(self, source: Source) -> None:
         """Resume `source` once octets of this link have gone out."""
         self._waiters[source] = None
 
     def on_flow(self) -> None:
         """Octets have gone out or credit has come, perhaps with the wish to have it used up."""
+        active = self.active
+        if active is not None and active.waits:
+            active.refill()
         if self.may_drain and self.active is None:
             pointer = self.pointer
             if lib.pn_link_get_drain(pointer) and not lib.pn_link_queued(pointer):

@@ -59,6 +59,19 @@ def test_addresses_of_all_routers_are_bounded_and_their_places_are_given_back(mo
     assert len(sync.addresses("C")) == 100
 
 
+def test_addresses_kept_for_a_return_make_room_for_living_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mobile, "MAX_ALL_ADDRESSES", 150)
+    sync = mobile.MobileSync("A")
+    for router in ("B", "C"):
+        sync.receive(AddressUpdate(router, 1, exist=tuple(Descriptor(f"M{router}{number}") for number in range(70))))
+        sync.retire(router, 1)
+    sync.receive(AddressUpdate("D", 1, exist=tuple(Descriptor(f"M{number}") for number in range(30))))
+    assert len(sync.addresses("D")) == 30
+    assert not sync.overflow
+    assert not sync.revive("B", 1), "the oldest had to make room"
+    assert sync.revive("C", 1)
+
+
 def test_the_text_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mobile, "MAX_KEY_TEXT", 10_000)
     made = engine()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from skupper_podman.routerd.core.actions import Flood
-from skupper_podman.routerd.core.bodies import AddressUpdate, Descriptor
+from skupper_podman.routerd.core.actions import Flood, RemoteAddress
+from skupper_podman.routerd.core.bodies import AddressUpdate, Advertisement, Descriptor, LinkStateUpdate
 from skupper_podman.routerd.core.linkstate import NodeTracker
 from skupper_podman.routerd.core.mobile import RETIRED, MobileSync
-from skupper_podman.routerd.core.routing import MOST_PATIENCE
+from skupper_podman.routerd.core.routing import MOST_PATIENCE, Routing
 
 from .network import Network, chain
 
@@ -114,3 +114,33 @@ def test_a_changed_link_state_is_flooded_before_its_number_is_advertised() -> No
     routing.tick(net.now)
     floods = [action.opcode for action in routing.take_actions() if isinstance(action, Flood)]
     assert floods == ["LSU", "RA"]
+
+
+def test_a_router_two_hops_away_that_is_reached_before_it_is_known_has_its_addresses_again() -> None:
+    made = Routing("A", 1)
+    made.control_link_up(1, 1, 0.0)
+
+    def say(sequence: int, peers: dict[str, int], now: float) -> None:
+        made.receive(1, "HELLO", {"id": "B", "pv": 1, "instance": 7, "seen": ["A"]}, now)
+        made.receive(1, "LSU", LinkStateUpdate("B", 7, sequence, peers).body("0"), now)
+        made.tick(now)
+
+    for number in range(2):
+        say(number + 1, {"A": 1, "C": 1}, number - 2.0)
+    made.receive(1, "RA", Advertisement("C", 5, 1, 1).body("0"), 0.1)
+    made.receive(1, "MAU", AddressUpdate("C", 1, exist=(Descriptor("Mown.C"),)).body("0"), 0.2)
+    for number in range(100):
+        say(number + 3, {"A": 1}, number + 1.0)
+    assert not made.remote_addresses("C")
+    say(200, {"A": 1, "C": 1}, 101.0)
+    made.take_actions()
+    made.receive(1, "RA", Advertisement("C", 5, 1, 1).body("0"), 101.1)
+    restored = [action for action in made.take_actions() if isinstance(action, RemoteAddress) and action.present]
+    assert [(action.router_id, action.key) for action in restored] == [("C", "Mown.C")]
+
+
+def test_a_greeting_on_a_link_that_is_no_control_link_is_left_alone() -> None:
+    made = Routing("A", 1)
+    made.receive(9, "HELLO", {"id": "B", "pv": 1, "instance": 7, "seen": ["A"]}, 0.0)
+    made.tick(0.1)
+    assert made.next_hop("B") is None

@@ -1,4 +1,4 @@
-"""Deliveries that pass through an AMQP connection: `InDelivery` is a source, `OutDelivery` is a sink.
+"""Deliveries that come in over an AMQP connection: `InDelivery` is a source.
 
 What always holds:
 
@@ -6,6 +6,8 @@ What always holds:
   or larger than `HOLD`; until then its octets are held here, after that none are;
 * a delivery that is held back keeps its octets in proton, where they count against the session's
   window, so the peer stops sending; streams with their own window (Q2 disabled) are never held back;
+* a router sends one message behind the other on a link, and all in one session: what is held back is
+  taken out of their way when it is complete or fills the session, at most `ASIDE` octets for a connection;
 * the octets held of all deliveries of a connection are at most `HELD`, then they go on or are refused at once;
 * a stream with its own window whose sender does not keep to it loses the privilege (`OVERRUN`);
 * a state that settles before the delivery is complete is sent unsettled first, the rest is read and
@@ -14,7 +16,7 @@ What always holds:
 
 from __future__ import annotations
 
-import struct
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +28,6 @@ from skupper_podman.routerd.amqp.wire import (
     RECEIVED,
     REJECTED,
     Pointer,
-    ffi,
-    get_condition,
     lib,
     message_buffer,
     message_view,
@@ -35,19 +35,10 @@ from skupper_podman.routerd.amqp.wire import (
 )
 from skupper_podman.routerd.codec import CodecError
 from skupper_podman.routerd.message import Q2_DISABLED, STREAMING, AnnotationsError, HeadParser
-from skupper_podman.routerd.streams import (
-    FAILED_SETTLED,
-    RELEASED_SETTLED,
-    Chunk,
-    Outcome,
-    Sink,
-    Source,
-    Start,
-    rejected,
-)
+from skupper_podman.routerd.streams import Outcome, Sink, Start, rejected
 
 if TYPE_CHECKING:
-    from skupper_podman.routerd.amqp.links import InLink, OutLink
+    from skupper_podman.routerd.amqp.links import InLink
 
 #: Octets of an unfinished, unmarked message held until it is treated as a stream (the daemon's Q2 limit).
 HOLD: Final = 64 * 4072
@@ -56,22 +47,12 @@ HOLD: Final = 64 * 4072
 HELD: Final = 16 * 1024 * 1024
 #: Octets since the last acknowledgement that no sender with a window of its own would send.
 OVERRUN: Final = 16 * 1024 * 1024
+#: Octets of deliveries held back that are taken out of the way of others, for one connection in all, and what each
+#: such delivery counts for besides its own.
+ASIDE: Final = 16 * 1024 * 1024
+_ASIDE_EACH: Final = 2048
 
 _recv = lib.pn_link_recv
-_send = lib.pn_link_send
-_from_buffer = ffi.from_buffer
-
-_tag_buffer: Final[Pointer] = ffi.new("char[]", 8)
-_tag_view: Final = memoryview(ffi.buffer(_tag_buffer))
-_tag: Final[Pointer] = ffi.new("pn_delivery_tag_t *", (8, _tag_buffer))
-_tag_counter = 0
-
-
-def _next_tag() -> Pointer:
-    global _tag_counter
-    struct.pack_into("<Q", _tag_view, 0, _tag_counter)
-    _tag_counter = (_tag_counter + 1) & 0xFFFFFFFFFFFFFFFF
-    return _tag[0]
 
 
 class InDelivery:
@@ -79,6 +60,7 @@ class InDelivery:
 
     __slots__ = (
         "_ahead",
+        "_aside",
         "_discard",
         "_final",
         "_held",
@@ -102,6 +84,7 @@ class InDelivery:
         self._parser: HeadParser | None = HeadParser()
         self._q2_free = False
         self._ahead = 0
+        self._aside: deque[bytes] | None = None
         self._discard = False
         self._final: Outcome | None = None
         #: When it began, for counting the slow; None for a stream, which may last for as long as it likes.
@@ -114,9 +97,12 @@ class InDelivery:
         if not self.complete:
             if not self.paused:
                 self.pump()
+            elif self._set_aside():
+                self.link.next_delivery()
         elif lib.pn_delivery_settled(self.pointer):
             # The sender has settled first: it is gone, and with it the reason to go on with what it asked for.
             sink, self.sink = self.sink, None
+            self._drop_aside()
             self._forget()
             if sink is not None:
                 sink.abort()
@@ -136,11 +122,11 @@ class InDelivery:
                             self._distrust(sink)
                     elif sink.congested():
                         self.paused = True
-                        return False
+                        return self._set_aside()
                 elif not self._discard:
                     self._arrived(message_view[:size])
                     if self.paused:
-                        return False
+                        return self._set_aside()
                 if size == READ_SIZE or not lib.pn_delivery_partial(self.pointer):
                     continue
                 return False
@@ -154,11 +140,68 @@ class InDelivery:
 
     def resume(self) -> None:
         """The sink takes octets again."""
-        if self.paused and self.pointer is not None:
-            self.paused = False
-            if self.pump():
-                self.link.next_delivery()
-            self.link.conn.touch()
+        if not self.paused:
+            return
+        self.paused = False
+        if self._aside is not None and not self._give_aside():
+            return
+        if self.complete:
+            sink = self.sink
+            if self.pointer is None:
+                self.sink = None
+            if sink is not None:
+                sink.finish()
+        elif self.pointer is not None and self.pump():
+            self.link.next_delivery()
+        self.link.conn.touch()
+
+    # -- what is held back and in the way ------------------------------------------------------------
+
+    def _set_aside(self) -> bool:
+        """Take what has arrived of a delivery that is held back, if others wait for that; True when it was the rest."""
+        conn = self.link.conn
+        pointer = self.pointer
+        if conn.is_client or (lib.pn_delivery_partial(pointer) and not self.link.crowded()):
+            return False
+        if self._aside is None:
+            self._aside = deque()
+            conn.aside += _ASIDE_EACH
+        while conn.aside < ASIDE:
+            size = _recv(self.link.pointer, message_buffer, READ_SIZE)
+            if size > 0:
+                self._aside.append(bytes(message_view[:size]))
+                conn.aside += size
+            elif size == END_OF_STREAM:
+                if self._whole():
+                    self._forget()
+                return True
+            elif size == ABORTED:
+                self._aborted()
+                return True
+            else:
+                break
+        return False
+
+    def _give_aside(self) -> bool:
+        """Pass on what was set aside; False when the sink has enough before the end of it."""
+        aside, sink = self._aside, self.sink
+        while aside and sink is not None:
+            chunk = aside.popleft()
+            self.link.conn.aside -= len(chunk)
+            sink.write(chunk)
+            sink = self.sink
+            if sink is not None and sink.congested():
+                self.paused = True
+                return False
+        self._drop_aside()
+        return True
+
+    def _drop_aside(self) -> None:
+        aside, self._aside = self._aside, None
+        if aside is not None:
+            self.link.conn.aside -= _ASIDE_EACH + sum(map(len, aside))
+
+    # -- the beginning and the end -------------------------------------------------------------------
 
     def _arrived(self, view: memoryview) -> None:
         parser = self._parser
@@ -249,11 +292,7 @@ class InDelivery:
                 self._malformed(error)
             else:
                 self._route(True)
-        # Only now: an outcome that comes earlier must not settle a delivery that is still the link's current one.
-        self.complete = True
-        lib.pn_link_advance(link.pointer)
-        presettled = bool(lib.pn_delivery_settled(self.pointer))
-        link.received(presettled)
+        presettled = self._whole()
         if self.sink is not None:
             self.sink.finish()
         if self._final is not None:
@@ -261,9 +300,19 @@ class InDelivery:
         elif presettled:
             self._forget()
 
+    def _whole(self) -> bool:
+        """Nothing of it is missing; True when it came settled."""
+        # Only now: an outcome that comes earlier must not settle a delivery that is still the link's current one.
+        self.complete = True
+        lib.pn_link_advance(self.link.pointer)
+        presettled = bool(lib.pn_delivery_settled(self.pointer))
+        self.link.received(presettled)
+        return presettled
+
     def _aborted(self) -> None:
         self.complete = True
         self._let_go()
+        self._drop_aside()
         sink, self.sink = self.sink, None
         lib.pn_link_advance(self.link.pointer)
         self.link.received(True)
@@ -288,6 +337,8 @@ class InDelivery:
     def outcome(self, outcome: Outcome) -> None:
         """Pass the outcome on to the sender."""
         pointer = self.pointer
+        if outcome.settled and self._aside is not None:
+            self._drop_aside()
         if pointer is None:
             return
         state = outcome.state
@@ -335,210 +386,7 @@ class InDelivery:
         """The connection or the link is gone: nobody sends the rest or waits for the outcome."""
         self.pointer = None
         self._let_go()
+        self._drop_aside()
         sink, self.sink = self.sink, None
         if sink is not None:
             sink.abort()
-
-
-class OutDelivery:
-    """A delivery being sent on an `OutLink`; waits in the link's queue while an unfinished one is before it."""
-
-    __slots__ = ("_backlog", "_complete", "_gone", "_settled", "_windowed", "link", "on_end", "pointer", "source")
-
-    def __init__(self, link: OutLink) -> None:
-        self.link = link
-        self.pointer: Pointer | None = None
-        self.source: Source | None = None
-        self._settled = False
-        self._complete = False
-        self._gone = False
-        self._windowed = False
-        self._backlog: list[bytes] | None = None
-        self.on_end: Callable[[], None] | None = None
-
-    def congested(self) -> bool:
-        """True when the connection, or this link's session, has more than it can send."""
-        conn = self.link.conn
-        source = self.source
-        if source is None or self._gone:
-            return False
-        if conn.blocked:
-            conn.wait_unblocked(source)
-            return True
-        # The window of a stream bounds what waits here; holding it back too would only cost system calls.
-        if not self._windowed and (self._backlog is not None or self.link.over_limit()):
-            self.link.wait(source)
-            return True
-        return False
-
-    def distrust(self) -> None:
-        """The sender keeps to no window: hold it back when octets wait here."""
-        self._windowed = False
-
-    def begin(self, start: Start, source: Source) -> None:
-        """Start the delivery with what is there of the message."""
-        self.source = source
-        self._settled = start.settled
-        if start.settled:
-            self.link.counters.presettled += 1
-        self._windowed = bool(start.annotations.flags & Q2_DISABLED)
-        link = self.link
-        first = b"".join((start.annotations.encode(), start.rest)) if link.annotated else bytes(start.rest)
-        link.attach(self)
-        if link.active is self:
-            self._start()
-            self.write(first)
-        else:
-            self._backlog = [first]
-
-    def send(self, octets: bytes) -> None:
-        """Send a complete presettled message; used instead of `begin` for what the router itself says."""
-        self._settled = True
-        self.link.attach(self)
-        if self.link.active is self:
-            self._start()
-            self.write(octets)
-            self.finish()
-        else:
-            self._backlog = [octets]
-            self._complete = True
-
-    def activate(self) -> None:
-        """The deliveries before this one are finished."""
-        backlog, self._backlog = self._backlog, None
-        self._start()
-        for chunk in backlog or ():
-            self.write(chunk)
-        if self._complete:
-            self._complete = False
-            self.finish()
-
-    def _start(self) -> None:
-        pointer = lib.pn_delivery(self.link.pointer, _next_tag())
-        self.pointer = pointer
-        self.link.conn.deliveries[pointer] = self
-
-    def write(self, chunk: Chunk) -> None:
-        """Give octets to proton, or keep them while another delivery is being sent."""
-        if self._gone:
-            return
-        if self._backlog is not None:
-            self._backlog.append(bytes(chunk))
-            return
-        _send(self.link.pointer, _from_buffer(chunk), len(chunk))
-        conn = self.link.conn
-        if not conn._dirty:
-            conn.touch()
-
-    def finish(self) -> None:
-        """End the delivery."""
-        if self._complete:
-            return
-        self._complete = True
-        if self._gone or self._backlog is not None:
-            return
-        link = self.link
-        if self._settled:
-            self._drop()
-        else:
-            lib.pn_link_advance(link.pointer)
-        link.conn.touch()
-        link.finished(self)
-
-    def abort(self) -> None:
-        """Break the delivery off; when it is complete, stop waiting for its outcome."""
-        self.source = None
-        if self._gone:
-            return
-        if self._backlog is not None:
-            self._gone = True
-            self._backlog = None
-            self.link.withdraw(self)
-            self._over()
-            return
-        pointer = self.pointer
-        if self._complete:
-            if pointer is not None:
-                self._drop()
-        elif pointer is not None:
-            lib.pn_delivery_abort(pointer)
-            self._release(pointer)
-            self.link.finished(self)
-        self._gone = True
-        self.link.conn.touch()
-
-    def on_event(self) -> None:
-        """The receiver has sent a state or settled."""
-        pointer = self.pointer
-        if pointer is None:
-            return
-        remote = lib.pn_delivery_remote(pointer)
-        state = lib.pn_disposition_type(remote)
-        settled = bool(lib.pn_delivery_settled(pointer))
-        source = self.source
-        if state == RECEIVED and not settled:
-            if source is not None:
-                source.received(lib.pn_disposition_get_section_offset(remote))
-            return
-        if not state and not settled:
-            return
-        outcome = _read_outcome(remote, state, settled)
-        if settled:
-            self.link.counters.count(outcome)
-            if self._complete:
-                self._drop()
-            else:
-                self.source = None
-                if source is not None:
-                    source.outcome(outcome)
-                self._cut_off()
-                return
-        if source is not None:
-            source.outcome(outcome)
-
-    def _cut_off(self) -> None:
-        """The receiver settled before the end: finish the delivery, whose source knows already."""
-        if not self._complete and not self._gone and self.pointer is not None:
-            lib.pn_delivery_abort(self.pointer)
-            self._release(self.pointer)
-            self._gone = True
-            self.link.finished(self)
-            self.link.conn.touch()
-
-    def _drop(self) -> None:
-        pointer = self.pointer
-        if pointer is not None:
-            lib.pn_delivery_settle(pointer)
-            self._release(pointer)
-
-    def _release(self, pointer: Pointer) -> None:
-        self.pointer = None
-        self.link.conn.deliveries.pop(pointer, None)
-        self.link.detach(self)
-        self._over()
-
-    def _over(self) -> None:
-        callback, self.on_end = self.on_end, None
-        if callback is not None:
-            callback()
-
-    def on_lost(self) -> None:
-        """The connection or the link is gone."""
-        source, self.source = self.source, None
-        pointer, self.pointer = self.pointer, None
-        self._gone = True
-        if pointer is not None or self._backlog is not None:
-            self.link.detach(self)
-        self._backlog = None
-        self._over()
-        if source is not None:
-            source.outcome(FAILED_SETTLED if self._complete else RELEASED_SETTLED)
-
-
-def _read_outcome(remote: Pointer, state: int, settled: bool) -> Outcome:
-    if state == REJECTED:
-        return Outcome(state, settled, get_condition(lib.pn_disposition_condition(remote)))
-    if state == MODIFIED:
-        failed = bool(lib.pn_disposition_is_failed(remote))
-        return Outcome(state, settled, None, failed, bool(lib.pn_disposition_is_undeliverable(remote)))
-    return Outcome(state, settled)
