@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skupper_podman.routerd.adaptors.tcp_flow import TcpFlow
 from skupper_podman.routerd.amqp.connection import AmqpConnection
-from skupper_podman.routerd.amqp.deliveries import InDelivery
+from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.links import Link
 from skupper_podman.routerd.core.table import Address
 from skupper_podman.routerd.log import Entry

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from skupper_podman.routerd.amqp.deliveries import InDelivery
+from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.links import Link, OutLink
 from skupper_podman.routerd.amqp.wire import lib
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from skupper_podman.routerd.amqp.deliveries import OutDelivery
+from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.core.address import DEFAULT_PRIORITY
 from skupper_podman.routerd.core.forwarding import Decision, Origin, route
 from skupper_podman.routerd.core.table import Address

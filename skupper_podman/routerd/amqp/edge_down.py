@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from skupper_podman.routerd.amqp.connection import AmqpConnection, Role
-from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.endpoints import (
     FORBIDDEN,
     attach_receiving,
@@ -18,6 +17,7 @@ from skupper_podman.routerd.amqp.endpoints import (
     capabilities,
     open_consumer,
 )
+from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.links import InLink, OutLink, echo_termini, refuse
 from skupper_podman.routerd.amqp.wire import Pointer, lib, text
 from skupper_podman.routerd.core.edge import ADDRESS_TRACKING, MESH_DISCOVERY

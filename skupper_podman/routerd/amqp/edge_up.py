@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from skupper_podman.routerd.amqp.connection import AmqpConnection, Role
-from skupper_podman.routerd.amqp.incoming import InDelivery
-from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.endpoints import WRONG_ROLE, LinkConsumer, attach_receiving
+from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, InLink, OutLink, new_link, refuse
+from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.wire import Pointer, lib
 from skupper_podman.routerd.core.edge import (
     ADDRESS_TRACKING,

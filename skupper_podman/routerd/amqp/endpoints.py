@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from skupper_podman.routerd.amqp.incoming import InDelivery
-from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.links import InLink, OutLink, echo_termini, refuse
+from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.wire import Pointer, cstring, discriminator, lib, symbols, text
 from skupper_podman.routerd.core.address import CONTROL_KEYS, UPLINK_KEY, Treatment
 from skupper_podman.routerd.streams import Outcome, Sink, Start

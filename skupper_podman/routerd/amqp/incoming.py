@@ -282,7 +282,6 @@ class InDelivery:
         self.outcome(outcome)
 
     def _ended(self) -> None:
-        link = self.link
         if self.sink is None and not self._discard:
             parser = self._parser
             try:

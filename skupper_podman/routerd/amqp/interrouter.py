@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.routerd.amqp.connection import TRUNKING, AmqpConnection, Role
-from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.endpoints import WRONG_ROLE, attach_receiving, attach_sending, capabilities
+from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, InLink, Link, OutLink, echo_termini, new_link, refuse
 from skupper_podman.routerd.amqp.wire import Pointer, lib
 from skupper_podman.routerd.core.bodies import MAX_COST

@@ -247,7 +247,8 @@ class OutLink(Link):
 
     def over_limit(self) -> bool:
         """Whether octets of this link's session wait for the peer's window or credit."""
-        return self.pointer is not None and self.conn.outgoing_bytes(self.session) > LINK_BACKLOG
+        # Not what waits here: what is in the queue must not hold back what goes before it.
+        return self.pointer is not None and lib.pn_session_outgoing_bytes(self.session) > LINK_BACKLOG
 
     def full(self) -> bool:
         """Whether the peer is so far behind, by octets or by deliveries, that it gets no further messages."""
