@@ -113,6 +113,8 @@ def test_interrupted_init_leaves_nothing(host: Host, number: signal.Signals) -> 
         timer.start()
         output, _ = process.communicate(timeout=60)
         timer.cancel()
+        if b"Fatal Python error" in output:
+            continue  # on a busy machine the interpreter itself had not started
         assert b"Traceback" not in output
         if b"now installed" in output:
             # The signal came when all was done: the site stands, whatever the last moment's exit code.

@@ -50,8 +50,8 @@ def unit_probe(context: Context) -> list[Probe]:
     if state.active != "active" or not says_well(state.status):
         detail = state.active if state.active != "active" else state.status
         words = f"{state.active}: {state.status}" if state.status and detail == state.active else detail
-        fix = "skupper init" if state.active in ("inactive", "failed") else systemd.status_command()
-        return [Probe(name, "failing", words, state.since, fix)]
+        fixes = {"inactive": f"{manager} start {name[5:]}", "failed": "skupper init"}
+        return [Probe(name, "failing", words, state.since, fixes.get(state.active, systemd.status_command()))]
     if not state.enabled:
         detail = "it runs, but is disabled: the site will not start at the next boot"
         return [Probe(name, "failing", detail, state.since, f"{manager} enable {name[5:]}")]
