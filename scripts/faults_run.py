@@ -20,13 +20,16 @@ def main() -> int:
     if unknown:
         parser.error(f"no such fault: {', '.join(unknown)}; there are: {', '.join(known)}")
     chosen = [known[name] for name in arguments.faults] or list(FAULTS)
-    reports = []
-    with bench() as made:
-        for fault in chosen:
-            reports.append(run(made, fault))
-            if not arguments.json:
-                sys.stdout.write(line(reports[-1]))
-                sys.stdout.flush()
+    reports: list[Report] = []
+    while len(reports) < len(chosen):
+        with bench() as made:  # new sites only where the last fault spoilt them
+            for fault in chosen[len(reports) :]:
+                reports.append(run(made, fault))
+                if not arguments.json:
+                    sys.stdout.write(line(reports[-1]))
+                    sys.stdout.flush()
+                if reports[-1].spoilt:
+                    break
     total = len(reports)
     counts = {
         "faults": total,

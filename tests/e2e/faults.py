@@ -62,6 +62,8 @@ class Report:
     hint: str = ""
     seconds: float = 0.0
     trouble: list[str] = field(default_factory=list)
+    spoilt: bool = False
+    """The two sites cannot be used for another fault."""
 
     @property
     def passed(self) -> bool:
@@ -243,9 +245,11 @@ def _restore(bench: Bench, fault: Fault, report: Report) -> None:
             host.skupper("init", check=False)
     try:
         bench.steady()
-    except AssertionError as error:
-        report.trouble.append(f"not well afterwards: {error}")
-        raise
+    except AssertionError:
+        report.spoilt = True
+        for host in (bench.west, bench.east):
+            bench.host = host
+            report.trouble.append(f"{host.name} is not well afterwards: {bench.findings_text()}")
 
 
 @contextlib.contextmanager

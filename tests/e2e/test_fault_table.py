@@ -27,4 +27,4 @@ def test_the_table_is_long_enough() -> None:
 @pytest.mark.parametrize("fault", CHOSEN, ids=[fault.id for fault in CHOSEN])
 def test_fault(sites_with_faults: Bench, fault: Fault) -> None:
     report = run(sites_with_faults, fault)
-    assert report.passed, (report.said, report.hint, report.trouble)
+    assert report.passed and not report.spoilt, (report.said, report.hint, report.trouble)

@@ -177,12 +177,18 @@ class TestContainers:
 
     def test_one_that_keeps_ending_is_not_well_while_it_runs(self) -> None:
         infos = {"x": container("x")}
-        ends = {"id-x": (died(1), died(20), died(40, 7))}
+        ends = {"id-x": (died(0, 137), died(1, 7), died(20, 7), died(40, 7))}
         found = Containers(infos, ends=ends, last_words=lambda _name: "no such file").probe("x")
         assert found.health == "failing"
         assert found.detail == "keeps ending: 3 times in 2 minutes, last with exit code 7; its last words: no such file"
         assert found.since == died(1).time
         assert Containers(infos, ends={"id-x": (died(1),)}).probe("x").health == "ok"
+
+    def test_one_that_was_stopped_after_all_is_stopped(self) -> None:
+        ends = {"id-x": (died(1), died(20), died(30), died(40, 0))}
+        found = Containers({"x": container("x", "exited")}, ends=ends).probe("x")
+        assert (found.health, found.detail, found.since) == ("failing", "exited (exit code 0)", died(40).time)
+        assert Containers({"x": container("x")}, ends=ends).probe("x").health == "ok"
 
     def test_a_loop_is_over_when_it_runs_longer_than_ever_between_two_ends(self) -> None:
         ends = (died(1), died(3), died(13))  # ten seconds at most

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final
 
 from skupper_podman.errors import SkupperError
@@ -76,7 +76,11 @@ class Containers:
     def _look(self, info: ContainerInfo) -> Trouble | None:
         name = info.name
         ends = self._ends.get(info.id, ())
-        if len(ends) >= LOOP_COUNT:
+        # Podman writes down that it restarts or kills a container, not that it stops one: the exit codes must tell.
+        # What keeps ending ends in the same way each time.
+        ends = tuple(takewhile(lambda end: end.exit_code == ends[-1].exit_code, reversed(ends)))[::-1]
+        stopped = bool(ends) and not info.running and ends[-1].exit_code in _STOPPED
+        if len(ends) >= LOOP_COUNT and not stopped:
             last = ends[-1]
             code = f", last with exit code {last.exit_code}" if last.exit_code is not None else ""
             detail = f"container {name} keeps ending: {len(ends)} times in {LOOP_SPAN / 60:g} minutes{code}"

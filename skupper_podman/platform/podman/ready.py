@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from skupper_podman.desired import names
@@ -38,6 +39,7 @@ def wait_until_ready(context: Context, trees: Trees, site_id: str, timeout: floa
         PlatformError: it did not happen within ``timeout`` seconds, or cannot happen.
     """
     end = context.monotonic() + timeout
+    restarts = {name: _restarts(context, name) for name in names.COMPONENTS}
     started = _started(context, names.CONTROLLER)
     look = context.monotonic() + _LOOK
     with _Asking(context) as router:
@@ -46,7 +48,7 @@ def wait_until_ready(context: Context, trees: Trees, site_id: str, timeout: floa
             if now >= end:
                 break
             if now >= look:
-                _check_containers(context)
+                _check_containers(context, restarts)
                 look = context.monotonic() + _LOOK
             context.sleep(_POLL)
         else:
@@ -62,13 +64,14 @@ def wait_for_service(context: Context, trees: Trees, site_id: str, router_id: st
         PlatformError: it did not happen in time, or cannot happen.
     """
     begun = context.monotonic()
+    restarts = _restarts(context, service.container)
     look = begun + _LOOK
     started = _started(context, service.container)
     while not _service_shows(trees, site_id, router_id, service, started):
         now = context.monotonic()
         if now >= look:
             info = context.api.container(service.container)
-            if info is None or _hopeless(info):
+            if info is None or _hopeless(info, restarts):
                 raise _failure(context, service.container, f"ended with exit code {info.exit_code if info else 0}")
             # The controller may be away: then the service's own router is asked.
             if now - begun > _PATIENCE and _answers(context, service.container):
@@ -163,17 +166,25 @@ def _microseconds(text: str) -> str:
     return f"{head}{dot}{tail[: min(digits, 6)]}{tail[digits:]}"
 
 
-def _check_containers(context: Context) -> None:
+def _restarts(context: Context, name: str) -> int:
+    """How often Podman restarted the container by now; it goes on counting when what was broken is mended."""
+    info = context.api.container(name)
+    return info.restart_count if info else 0
+
+
+def _check_containers(context: Context, restarts: Mapping[str, int]) -> None:
     for name in names.COMPONENTS:
         info = context.api.container(name)
         if info is None:
             raise PlatformError(f"container {name} is gone")
-        if _hopeless(info):
+        if _hopeless(info, restarts[name]):
             raise _failure(context, name, f"ended with exit code {info.exit_code}")
 
 
-def _hopeless(info: ContainerInfo) -> bool:
-    return info.restart_count >= _MAX_RESTARTS or (info.state in ("exited", "stopped") and info.restart_count > 0)
+def _hopeless(info: ContainerInfo, before: int) -> bool:
+    """Whether it keeps ending; ``before`` is how often it had been restarted when the wait began."""
+    restarts = info.restart_count - before
+    return restarts >= _MAX_RESTARTS or (info.state in ("exited", "stopped") and restarts > 0)
 
 
 def _late(context: Context, timeout: float, answered: bool) -> PlatformError:
