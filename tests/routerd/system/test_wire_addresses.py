@@ -209,7 +209,8 @@ def test_priorities_have_links_of_their_own(lab: Lab, word: str) -> None:
     collector.close()
 
 
-@pytest.mark.parametrize("word", kinds("PP", "PS", "SP", "PT", "TP"))
+# Two of ours: see test_wire_churn.
+@pytest.mark.parametrize("word", kinds("PS", "SP", "PT", "TP"))
 def test_many_addresses_come_and_go(lab: Lab, word: str) -> None:
     """500 at once, half of them deleted again: both sides agree in the end."""
     names = named(word)
@@ -265,6 +266,47 @@ def test_huge_message_to_a_slow_consumer_disturbs_nobody(lab: Lab, word: str) ->
     wait_for(lambda: len(collector.messages) == len(large), "all arrive in the end", 30)
     for client in (collector, quick, producer, other):
         client.close()
+
+
+@pytest.mark.parametrize("word", kinds("PPP", "SPS", "PSP"))
+def test_message_whose_sender_is_lost_is_broken_off(lab: Lab, word: str) -> None:
+    """Five megabytes of a message that will never be complete, to a consumer that reads and one that does not yet."""
+    names = named(word)
+    plan = Plan(lab).interior(*names).chain(*names)
+    routers = plan.meet(30)
+    first, last = routers[names[0]], routers[names[-1]]
+
+    def lose(address: str, credit: int) -> None:
+        collector = Collector(last.port, address, credit=credit)
+        known(address, first)
+        dying, lasting = Producer(first.port, address), Producer(first.port, address)
+        wait_for(lambda: dying.credit and lasting.credit, "credit")
+
+        def begin() -> None:
+            dying.sender.delivery("half")
+            dying.sender.stream(b"\x00\x53\x75\xb0" + (10_000_000).to_bytes(4) + bytes(5_000_000))
+
+        dying.do(begin)
+        if last.name[0] == "P":
+            wait_for(lambda: begun(last, address), "its beginning has come")
+        else:
+            time.sleep(1)  # a skrouterd counts what is complete
+        dying.close()
+        lasting.send(Message(body="whole"))
+        collector.give(10)
+        wait_for(lambda: collector.bodies, "the next message")
+        assert collector.bodies == ["whole"]
+        for client in (collector, lasting):
+            client.close()
+
+    lose("reads", 10)
+    lose("waits", 0)
+
+
+def begun(router: Router, address: str) -> bool:
+    """Whether a router has passed a message of an address on to its consumer, or holds it for that."""
+    links = router.query("router.link")
+    return any(link["owningAddr"] == f"M{address}" and link["deliveryCount"] for link in links)
 
 
 @pytest.mark.parametrize("word", kinds("PP", "PS", "SP"))
