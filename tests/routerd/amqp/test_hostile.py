@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from skupper_podman.routerd import parking
-from skupper_podman.routerd.amqp import connection, deliveries, links
+from skupper_podman.routerd.amqp import connection, incoming, links
 from skupper_podman.routerd.amqp.connection import AmqpConnection
 from skupper_podman.routerd.amqp.wire import lib
 from skupper_podman.routerd.codec import Described, UByte, UInt, ULong, encode
@@ -227,7 +227,7 @@ def test_links_of_an_ended_session_do_not_count(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_unfinished_messages_are_held_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "HELD", 100_000)
+    monkeypatch.setattr(incoming, "HELD", 100_000)
     node = Node()
     peer, conn = client(node)
     head = b"\x00\x53\x75\xb0\x10\x00\x00\x00"
@@ -261,7 +261,7 @@ def test_messages_for_edges_that_nobody_knows_wait_up_to_a_limit(monkeypatch: py
 
 @pytest.mark.parametrize("copies", [1, 2])
 def test_a_stream_that_keeps_to_no_window_is_held_back(copies: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "OVERRUN", 1 << 20)
+    monkeypatch.setattr(incoming, "OVERRUN", 1 << 20)
     node = Node()
     node.router.rules.default = Treatment.MULTICAST
     takers = [client(node, links=receiver(0, "q")) for _ in range(copies)]
