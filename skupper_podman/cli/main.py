@@ -45,8 +45,10 @@ def _run(words: list[str]) -> int:
     if text is not None:
         return fast.write(text)
     from skupper_podman.cli.app import run
+    from skupper_podman.cli.awake import keep_awake
     from skupper_podman.cli.world import real_world
 
+    keep_awake()
     return run(words, real_world())
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -127,6 +128,30 @@ def test_signals_end_it_with_one_line(
     finally:
         process.kill()
     assert (process.returncode, out, err) == (130, "", "Error: interrupted\n")
+
+
+def test_a_signal_that_no_wait_noticed_is_heeded(env: dict[str, str]) -> None:
+    """The kernel gives it to another thread: for the main one it is as if it came just before its wait began."""
+    script = """
+import os, signal, threading
+from skupper_podman.cli.awake import keep_awake
+signal.signal(signal.SIGTERM, lambda *_: os._exit(130))
+keep_awake()
+held = threading.Lock()
+held.acquire()
+threading.Thread(target=held.acquire, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("ready", flush=True)
+held.acquire()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        time.sleep(0.5)  # it should wait by then; before, any signal is noticed
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
 
 
 def test_version_does_not_wait_for_a_silent_podman(env: dict[str, str], silent: Podman) -> None:

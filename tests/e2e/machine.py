@@ -148,6 +148,8 @@ class Machine:
         """Plug the cable in; to be done after each boot."""
         switch, near, pid = f"{self.lab.tag}-switch", f"p{self.number}", str(self._pid())
         inside = ["nsenter", "-t", pid, "-n", "ip"]
+        # The kernel takes its time to remove the cable of the life before.
+        subprocess.run(["ip", "-n", switch, "link", "del", near], check=False, capture_output=True)
         for argv in (
             ["ip", "-n", switch, "link", "add", near, "type", "veth", "peer", "name", "eth0", "netns", pid],
             ["ip", "-n", switch, "link", "set", near, "master", "switch0", "up"],
