@@ -104,22 +104,22 @@ def with_services(host: Host, first: int, count: int) -> None:
     with inside(host):
         context = platform.context
         api = context.api
-        site = context.site((names.ROUTER,))
+        site = context.site((names.DEFAULT.router,))
         state = replace(state_of(site), services=tuple(services))
         new = {service.address for service in services[first:]}
         resources = site_resources(state, new)
         for file in resources:
-            if isinstance(file, VolumeFile) and file.volume in (names.INTERNAL, names.SERVICES):
+            if isinstance(file, VolumeFile) and file.volume in (names.DEFAULT.internal, names.DEFAULT.services):
                 Tree(Path(site.volumes[file.volume].mountpoint)).write(file.path, file.content, file.mode)
         with ThreadPoolExecutor(max_workers=4) as pool:
             wanted = [item for item in resources if isinstance(item, Container) and item.name in new]
             list(pool.map(api.create_container, wanted))
-        api.stop(names.CONTROLLER, 1)
+        api.stop(names.DEFAULT.controller, 1)
         status = network(str(site.spec.site_id) if site.spec else "", services)
-        tree = Tree(Path(site.volumes[names.NETWORK_STATUS].mountpoint))
+        tree = Tree(Path(site.volumes[names.DEFAULT.network_status].mountpoint))
         tree.write(names.STATUS_FILE, json.dumps(status).encode(), 0o644)
     platform.close()
-    host.podman("exec", "--detach", names.ROUTER, "python3", "-c", EDGES, str(first), str(count))
+    host.podman("exec", "--detach", names.DEFAULT.router, "python3", "-c", EDGES, str(first), str(count))
     until(lambda: edges(host) == count, 60, f"{count} routers of services are connected")
 
 
@@ -127,7 +127,7 @@ def edges(host: Host) -> int:
     """Edge routers connected to the site's router."""
     query = json.dumps([["query", "io.skupper.router.connection", "", {}]])
     words = ("python3", "-m", "skupper_podman.router.batch", "10", query)
-    rows = json.loads(host.podman("exec", names.ROUTER, *words).stdout)["results"][0]
+    rows = json.loads(host.podman("exec", names.DEFAULT.router, *words).stdout)["results"][0]
     return sum(1 for row in rows if row.get("role") == "edge" and row.get("opened"))
 
 

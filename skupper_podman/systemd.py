@@ -14,7 +14,7 @@ from pathlib import Path
 
 from skupper_podman.errors import PlatformError
 from skupper_podman.files import FileState, Tree, make_directories
-from skupper_podman.paths import UNIT_NAME, Paths, linger_file
+from skupper_podman.paths import Paths, linger_file
 from skupper_podman.process import Completed, run
 
 QUERY_TIMEOUT = 10.0
@@ -53,7 +53,9 @@ class Systemd:
         if not Path("/run/systemd/system").is_dir():
             return "systemd does not run this host"
         try:
-            completed = self._systemctl("list-units", "--no-pager", "--no-legend", UNIT_NAME, timeout=QUERY_TIMEOUT)
+            completed = self._systemctl(
+                "list-units", "--no-pager", "--no-legend", self.paths.unit_name, timeout=QUERY_TIMEOUT
+            )
         except PlatformError as error:
             return error.message
         if completed.ok:
@@ -63,7 +65,7 @@ class Systemd:
 
     def file_state(self) -> FileState | None:
         """The unit file as it is, None if there is none."""
-        return Tree(self.paths.unit_dir).state(UNIT_NAME)
+        return Tree(self.paths.unit_dir).state(self.paths.unit_name)
 
     def write(self, content: str) -> None:
         """Write the unit file (0644) and let the manager read it.
@@ -72,16 +74,16 @@ class Systemd:
             PlatformError: it cannot be written, or the manager refused.
         """
         make_directories(self.paths.unit_dir)
-        Tree(self.paths.unit_dir).write(UNIT_NAME, content.encode(), 0o644)
+        Tree(self.paths.unit_dir).write(self.paths.unit_name, content.encode(), 0o644)
         self.reload()
 
     def restore(self, state: FileState | None) -> None:
         """Put the unit file back as it was (None: there was none) and let the manager read that."""
         tree = Tree(self.paths.unit_dir)
         if state is None:
-            tree.remove(UNIT_NAME)
+            tree.remove(self.paths.unit_name)
         else:
-            tree.write(UNIT_NAME, state.content, state.mode)
+            tree.write(self.paths.unit_name, state.content, state.mode)
         self.reload()
 
     def reload(self) -> None:
@@ -90,11 +92,11 @@ class Systemd:
 
     def enable(self) -> None:
         """Start the unit at every boot (or login, without linger)."""
-        self._do("enable", UNIT_NAME, timeout=CHANGE_TIMEOUT)
+        self._do("enable", self.paths.unit_name, timeout=CHANGE_TIMEOUT)
 
     def disable(self) -> None:
         """No longer start it by itself; it may be unknown."""
-        self._systemctl("disable", UNIT_NAME, timeout=CHANGE_TIMEOUT)
+        self._systemctl("disable", self.paths.unit_name, timeout=CHANGE_TIMEOUT)
 
     def start(self) -> None:
         """Start the unit and wait until it is up.
@@ -102,11 +104,11 @@ class Systemd:
         Raises:
             PlatformError: it did not come up; the hint shows its journal.
         """
-        self._do("start", UNIT_NAME, timeout=START_TIMEOUT)
+        self._do("start", self.paths.unit_name, timeout=START_TIMEOUT)
 
     def restart(self) -> None:
         """Stop and start the unit and wait until it is up. Raises as :meth:`start`."""
-        self._do("restart", UNIT_NAME, timeout=2 * START_TIMEOUT)
+        self._do("restart", self.paths.unit_name, timeout=2 * START_TIMEOUT)
 
     def renew(self) -> None:
         """Give the unit a new process, so that a changed unit file takes effect, and leave alone what it supervises.
@@ -117,17 +119,17 @@ class Systemd:
             PlatformError: no new process came up.
         """
         old = self.state().main_pid
-        self._do("kill", "--kill-who=main", "--signal=SIGKILL", UNIT_NAME, timeout=QUERY_TIMEOUT)
+        self._do("kill", "--kill-who=main", "--signal=SIGKILL", self.paths.unit_name, timeout=QUERY_TIMEOUT)
         deadline = time.monotonic() + START_TIMEOUT
         while not ((now := self.state()).active == "active" and now.main_pid not in (0, old)):
             if time.monotonic() > deadline:
-                raise PlatformError(f"{UNIT_NAME} did not come up again", self.status_command())
+                raise PlatformError(f"{self.paths.unit_name} did not come up again", self.status_command())
             time.sleep(_POLL)
 
     def stop(self) -> None:
         """Stop the unit and wait until all it supervises has stopped; it may be unknown or stopped."""
         if self.state().active != "inactive":
-            self._do("stop", UNIT_NAME, timeout=START_TIMEOUT)
+            self._do("stop", self.paths.unit_name, timeout=START_TIMEOUT)
 
     def remove(self) -> None:
         """Stop and disable the unit, remove its file, and let the manager forget it. Nothing of it need exist.
@@ -140,12 +142,12 @@ class Systemd:
             self.stop()
             self.disable()
         else:
-            for wanted in self.paths.unit_dir.glob(f"*.wants/{UNIT_NAME}"):
+            for wanted in self.paths.unit_dir.glob(f"*.wants/{self.paths.unit_name}"):
                 wanted.unlink(missing_ok=True)
-        Tree(self.paths.unit_dir).remove(UNIT_NAME)
+        Tree(self.paths.unit_dir).remove(self.paths.unit_name)
         if usable:
             self.reload()
-            self._systemctl("reset-failed", UNIT_NAME, timeout=QUERY_TIMEOUT)
+            self._systemctl("reset-failed", self.paths.unit_name, timeout=QUERY_TIMEOUT)
 
     def is_active(self, unit: str) -> bool:
         """Whether another unit runs.
@@ -177,7 +179,7 @@ class Systemd:
             PlatformError: the manager cannot be reached.
         """
         names = "LoadState,UnitFileState,ActiveState,SubState,StatusText,MainPID,StateChangeTimestamp"
-        completed = self._do("show", UNIT_NAME, f"--property={names}", timeout=QUERY_TIMEOUT)
+        completed = self._do("show", self.paths.unit_name, f"--property={names}", timeout=QUERY_TIMEOUT)
         values = dict(line.partition("=")[::2] for line in completed.stdout.splitlines())
         pid = values.get("MainPID", "")
         return UnitState(
@@ -193,7 +195,7 @@ class Systemd:
 
     def status_command(self) -> str:
         """What a user types to see the unit."""
-        return f"systemctl {'' if self.paths.system else '--user '}status {UNIT_NAME}"
+        return f"systemctl {'' if self.paths.system else '--user '}status {self.paths.unit_name}"
 
     def linger_enabled(self) -> bool:
         """True if the user's manager runs without a login; for the system manager always."""
@@ -227,7 +229,7 @@ class Systemd:
             mode = "" if self.paths.system else " --user"
             raise PlatformError(
                 f"systemctl{mode} {' '.join(words[:2])} failed: {completed.complaint}",
-                f"journalctl{mode} -u {UNIT_NAME} -n 20 --no-pager",
+                f"journalctl{mode} -u {self.paths.unit_name} -n 20 --no-pager",
             )
         return completed
 

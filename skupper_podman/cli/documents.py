@@ -161,9 +161,7 @@ def service_path(path: ServicePath) -> dict[str, Json]:
         "address": path.address,
         "protocol": path.protocol,
         "ports": list[Json](path.ports),
-        "hops": [
-            {"kind": hop.kind, "name": hop.name, "health": hop.health, "detail": hop.detail} for hop in path.hops
-        ],
+        "hops": [{"kind": hop.kind, "name": hop.name, "health": hop.health, "detail": hop.detail} for hop in path.hops],
         "observations": list[Json](path.observations),
         "fix": path.fix,
     }
@@ -214,6 +212,7 @@ def _service_status(status: ServiceStatus, network: NetworkStatus) -> dict[str, 
     ]
     return {
         **_service(service),
+        "container": status.container or service.address,
         "health": status.health,
         "detail": status.detail,
         "fix": status.fix,
@@ -238,7 +237,6 @@ def _service(service: Service) -> dict[str, Json]:
         "address": service.address,
         "protocol": service.protocol,
         "ports": list[Json](service.ports),
-        "container": service.container,
         "labels": dict[str, Json](service.labels),
         "tls": bool(service.tls_credentials),
         "origin": service.origin,

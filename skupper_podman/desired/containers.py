@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from skupper_podman.desired import names
-from skupper_podman.desired.resources import APPLICATION, Container, Mount, PublishedPort
+from skupper_podman.desired.names import Names
+from skupper_podman.desired.resources import Container, Mount, PublishedPort
 from skupper_podman.model.service import Service
 from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, SiteSpec
 
@@ -57,7 +58,7 @@ class Runtime:
 def router_container(spec: SiteSpec, runtime: Runtime) -> Container:
     """The site's router, published on the host unless ingress is none."""
     return Container(
-        name=names.ROUTER,
+        name=Names.of(spec).router,
         image=runtime.router_image,
         env={
             "APPLICATION_NAME": names.ROUTER,
@@ -79,16 +80,17 @@ def router_container(spec: SiteSpec, runtime: Runtime) -> Container:
 
 def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
     """The site's controller."""
+    own = Names.of(spec)
     volumes = (
-        Mount(names.LOCAL_CLIENT, names.MESSAGING_PATH),
-        Mount(names.CONSOLE_USERS, names.CONSOLE_USERS_PATH),
-        Mount(names.CONSOLE_CERTS, names.CONSOLE_CERTS_PATH),
-        Mount(names.SERVICES, names.SERVICES_PATH),
-        Mount(names.NETWORK_STATUS, names.STATUS_PATH),
+        Mount(own.local_client, names.MESSAGING_PATH),
+        Mount(own.console_users, names.CONSOLE_USERS_PATH),
+        Mount(own.console_certs, names.CONSOLE_CERTS_PATH),
+        Mount(own.services, names.SERVICES_PATH),
+        Mount(own.network_status, names.STATUS_PATH),
         *_claims_volumes(spec),
     )
     return Container(
-        name=names.CONTROLLER,
+        name=own.controller,
         image=runtime.host_image,
         command=(runtime.python, "-m", "skupper_podman.controller"),
         env={
@@ -104,7 +106,7 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
         },
         labels=_component(spec, names.CONTROLLER),
         network=spec.network,
-        aliases=("skupper", names.CONTROLLER),
+        aliases=(names.CONSOLE_HOST, names.CONTROLLER),
         mounts=(*_router_volumes(spec), *volumes, *runtime.host_mounts),
         ports=claims_ports(spec),
         selinux_disabled=True,
@@ -115,7 +117,8 @@ def controller_container(spec: SiteSpec, runtime: Runtime) -> Container:
 
 def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Container:
     """The edge router of a service, reached on the site's network by the service's address."""
-    name = service.container
+    own = Names.of(spec)
+    name = own.service(service)
     return Container(
         name=name,
         image=runtime.router_image,
@@ -129,7 +132,7 @@ def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Con
         labels={
             **spec.labels,
             **service.labels,
-            APPLICATION[0]: APPLICATION[1],
+            **own.labels,
             names.ADDRESS_LABEL: service.address,
         },
         network=spec.network,
@@ -143,19 +146,20 @@ def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Con
 
 
 def _component(spec: SiteSpec, name: str) -> dict[str, str]:
-    return {**spec.labels, APPLICATION[0]: APPLICATION[1], names.COMPONENT_LABEL: name}
+    return {**spec.labels, **Names.of(spec).labels, names.COMPONENT_LABEL: name}
 
 
 def _router_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
+    own = Names.of(spec)
     mounts = [
-        Mount(names.INTERNAL, names.CONFIG_PATH),
-        Mount(names.ROUTER_CERTS, names.CERTIFICATES_PATH),
-        Mount(names.LOCAL_SERVER, f"{names.CERTIFICATES_PATH}/skupper-amqps"),
+        Mount(own.internal, names.CONFIG_PATH),
+        Mount(own.router_certs, names.CERTIFICATES_PATH),
+        Mount(own.local_server, names.LOCAL_SERVER_PATH),
         # 1.9 forgets this one, so that its router's profile of that name points at nothing.
-        Mount(names.SERVICE_CLIENT, f"{names.CERTIFICATES_PATH}/{names.SERVICE_CLIENT}"),
+        Mount(own.service_client, names.SERVICE_CLIENT_PATH),
     ]
     if spec.router_mode != "edge":
-        mounts.append(Mount(names.SITE_SERVER, f"{names.CERTIFICATES_PATH}/skupper-internal"))
+        mounts.append(Mount(own.site_server, names.SITE_SERVER_PATH))
     return tuple(mounts)
 
 
@@ -163,7 +167,8 @@ def _claims_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
     """What the controller has only if it redeems claims: their records, and the authority it signs with."""
     if not spec.serves_claims:
         return ()
-    return Mount(names.CLAIMS, names.CLAIMS_PATH), Mount(names.SITE_CA, names.SITE_CA_PATH, read_only=True)
+    own = Names.of(spec)
+    return Mount(own.claims, names.CLAIMS_PATH), Mount(own.site_ca, names.SITE_CA_PATH, read_only=True)
 
 
 def claims_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from skupper_podman.desired import names
 from skupper_podman.desired.resources import (
-    APPLICATION,
     Authority,
     Container,
     Credential,
@@ -104,7 +104,7 @@ def _ours(container: Container) -> dict[str, str]:
     return {
         name: value
         for name, value in container.labels.items()
-        if name == APPLICATION[0] or name.startswith("skupper.io/")
+        if name == names.APPLICATION_LABEL or name.startswith("skupper.io/")
     }
 
 

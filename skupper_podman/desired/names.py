@@ -1,16 +1,26 @@
-"""Names, labels and places of a 1.9 podman site: the facts every other module of the site shares.
+"""Names, labels and places of a podman site: the facts every other module of the site shares.
+
+What always holds: whatever the site has on its host (containers, volumes, the network, the label on all of them) is
+named by :class:`Names`, and by nothing else; what is seen only inside the site (its own network, its containers) has
+the same name in every site, and is a constant here.
 
 Format: ``pkg/domain/podman`` and ``api/types/types.go`` of Skupper 1.9.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-ROUTER: Final = "skupper-router"
-CONTROLLER: Final = "skupper-controller-podman"
-COMPONENTS: Final = (ROUTER, CONTROLLER)
+from skupper_podman.model.namespace import scoped
 
+if TYPE_CHECKING:
+    from skupper_podman.model.service import Service
+    from skupper_podman.model.site import SiteSpec
+
+APPLICATION_LABEL: Final = "application"
+"""The label on everything that is ours; its value tells whose."""
 COMPONENT_LABEL: Final = "skupper.io/component"
 ADDRESS_LABEL: Final = "skupper.io/address"
 TYPE_LABEL: Final = "skupper.io/type"
@@ -22,38 +32,12 @@ CONNECTION_TOKEN: Final = "connection-token"  # noqa: S105  the name of a type
 TOKEN_CLAIM: Final = "token-claim"  # noqa: S105  the name of a type
 LINK_TYPES: Final = (CONNECTION_TOKEN, TOKEN_CLAIM)
 
-LOCAL_CA: Final = "skupper-local-ca"
-SITE_CA: Final = "skupper-site-ca"
-SERVICE_CA: Final = "skupper-service-ca"
-AUTHORITIES: Final = (LOCAL_CA, SITE_CA, SERVICE_CA)
-
-LOCAL_SERVER: Final = "skupper-local-server"
-LOCAL_CLIENT: Final = "skupper-local-client"
-SERVICE_CLIENT: Final = "skupper-service-client"
-CONSOLE_CERTS: Final = "skupper-console-certs"
-SITE_SERVER: Final = "skupper-site-server"
-CREDENTIALS: Final = (LOCAL_SERVER, LOCAL_CLIENT, SERVICE_CLIENT, CONSOLE_CERTS, SITE_SERVER)
-
-INTERNAL: Final = "skupper-internal"
-SERVICES: Final = "skupper-services"
-ROUTER_CERTS: Final = "skupper-router-certs"
-CONSOLE_USERS: Final = "skupper-console-users"
-NETWORK_STATUS: Final = "skupper-network-status"
-PROMETHEUS_CONFIG: Final = "prometheus-server-config"
-PROMETHEUS_STORAGE: Final = "prometheus-storage-volume"
-CLAIMS: Final = "skupper-claims"
-"""Ours: the records of claims that this site gave away; only a site that accepts links has it."""
-PLAIN_VOLUMES: Final = (
-    INTERNAL,
-    SERVICES,
-    ROUTER_CERTS,
-    CONSOLE_USERS,
-    NETWORK_STATUS,
-    PROMETHEUS_CONFIG,
-    PROMETHEUS_STORAGE,
-)
-SITE_VOLUMES: Final = (*AUTHORITIES, *CREDENTIALS, *PLAIN_VOLUMES, CLAIMS)
-"""Every volume a site may have that has no links."""
+ROUTER: Final = "skupper-router"
+CONTROLLER: Final = "skupper-controller-podman"
+"""What the components are called in their label and on the site's own network."""
+LOCAL_HOST: Final = "skupper-router-local"
+"""Name under which the router's own listeners are reached on the site's network."""
+CONSOLE_HOST: Final = "skupper"
 
 ROUTER_CONFIG_FILE: Final = "skrouterd.json"
 SERVICES_FILE: Final = "skupper-services.json"
@@ -71,12 +55,130 @@ CONSOLE_CERTS_PATH: Final = "/etc/service-controller/console"
 CLAIMS_PATH: Final = "/etc/skupper-claims"
 SITE_CA_PATH: Final = "/etc/skupper-site-ca"
 
-LOCAL_HOST: Final = "skupper-router-local"
-"""Name under which the router's own listeners are reached on the site's network."""
-
-UNIT: Final = "skupper-podman.service"
+SERVICE_CLIENT_PATH: Final = f"{CERTIFICATES_PATH}/skupper-service-client"
+LOCAL_SERVER_PATH: Final = f"{CERTIFICATES_PATH}/skupper-amqps"
+SITE_SERVER_PATH: Final = f"{CERTIFICATES_PATH}/skupper-internal"
 
 
 def tls_directory(address: str) -> str:
     """Directory of a TLS service's own credential, and the name of its profile."""
     return f"skupper-tls-{address}"
+
+
+class _Own:
+    """A name of 1.9, of which every site has its own."""
+
+    def __init__(self, plain: str) -> None:
+        self._plain = plain
+
+    def __get__(self, names: Names, owner: type[Names]) -> str:
+        return names.own(self._plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the site called ``namespace`` calls its things on the host; empty for the site with the names of 1.9."""
+
+    namespace: str = ""
+
+    application = _Own("skupper")
+    """Value of the label :data:`APPLICATION_LABEL`. 1.9 takes only its own, so it leaves named sites alone."""
+    network = _Own("skupper")
+    """The network of a site for which no other one was asked."""
+
+    router = _Own(ROUTER)
+    controller = _Own(CONTROLLER)
+
+    local_ca = _Own("skupper-local-ca")
+    site_ca = _Own("skupper-site-ca")
+    service_ca = _Own("skupper-service-ca")
+
+    local_server = _Own("skupper-local-server")
+    local_client = _Own("skupper-local-client")
+    service_client = _Own("skupper-service-client")
+    console_certs = _Own("skupper-console-certs")
+    site_server = _Own("skupper-site-server")
+
+    internal = _Own("skupper-internal")
+    services = _Own("skupper-services")
+    router_certs = _Own("skupper-router-certs")
+    console_users = _Own("skupper-console-users")
+    network_status = _Own("skupper-network-status")
+    prometheus_config = _Own("prometheus-server-config")
+    prometheus_storage = _Own("prometheus-storage-volume")
+    claims = _Own("skupper-claims")
+    """Ours: the records of claims that this site gave away; only a site that accepts links has it."""
+
+    @classmethod
+    def of(cls, spec: SiteSpec) -> Names:
+        """The names of that site."""
+        return cls(spec.namespace)
+
+    @classmethod
+    def of_labels(cls, labels: Mapping[str, str]) -> Names | None:
+        """The names of the site to which something with these labels belongs; None if it is no site's."""
+        plain, _, namespace = labels.get(APPLICATION_LABEL, "").partition(".")
+        found = cls(namespace)
+        return found if found.owns(labels) and plain == "skupper" else None
+
+    def own(self, plain: str) -> str:
+        """What this site calls that of which the site without a name has ``plain``: a link's volume, a container."""
+        return scoped(plain, self.namespace)
+
+    def plain(self, own: str) -> str:
+        """The reverse of :meth:`own`; a name that has not this site's form is returned as it is."""
+        return own.removesuffix(scoped("", self.namespace))
+
+    def service(self, service: Service) -> str:
+        """The container of a service: the name asked for, or the address."""
+        return service.container_name or self.own(service.address)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The label on everything of this site."""
+        return {APPLICATION_LABEL: self.application}
+
+    def owns(self, labels: Mapping[str, str]) -> bool:
+        """Whether something with these labels is this site's."""
+        return labels.get(APPLICATION_LABEL) == self.application
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The containers that every site has."""
+        return self.router, self.controller
+
+    def is_component(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether the container ``name`` is one of them, not one that was set aside under another name."""
+        return name == self.own(labels.get(COMPONENT_LABEL, ""))
+
+    @property
+    def authorities(self) -> tuple[str, ...]:
+        """The volumes of certificate authorities."""
+        return self.local_ca, self.site_ca, self.service_ca
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The volumes of credentials."""
+        return self.local_server, self.local_client, self.service_client, self.console_certs, self.site_server
+
+    @property
+    def plain_volumes(self) -> tuple[str, ...]:
+        """The volumes without certificates."""
+        return (
+            self.internal,
+            self.services,
+            self.router_certs,
+            self.console_users,
+            self.network_status,
+            self.prometheus_config,
+            self.prometheus_storage,
+        )
+
+    @property
+    def site_volumes(self) -> tuple[str, ...]:
+        """Every volume a site may have that has no links."""
+        return (*self.authorities, *self.credentials, *self.plain_volumes, self.claims)
+
+
+DEFAULT: Final = Names()
+"""The names of 1.9."""

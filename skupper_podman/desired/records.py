@@ -27,10 +27,10 @@ _LIMITS: Final = {
 }
 
 
-def dump_placement(service: Service) -> bytes:
+def dump_placement(service: Service, container: str) -> bytes:
     """Where a service's container is and what it publishes, as JSON."""
     ports = [list(pair) for pair in service.host_ports.ports]
-    value = {"container": service.container, "hostIp": service.host_ports.ip, "hostPorts": ports}
+    value = {"container": container, "hostIp": service.host_ports.ip, "hostPorts": ports}
     return compact({**value, "tls": "given"} if service.tls_files else value).encode()
 
 
@@ -42,15 +42,18 @@ def tls_was_given(content: bytes) -> bool:
         return False
 
 
-def placed(service: Service, content: bytes) -> Service:
-    """The service with what :func:`dump_placement` wrote; unchanged where that cannot be used."""
+def placed(service: Service, content: bytes, usual: str) -> Service:
+    """The service with what :func:`dump_placement` wrote; unchanged where that cannot be used.
+
+    ``usual`` is what its container is called if it has no name of its own.
+    """
     try:
         value = json.loads(content)
         ports = tuple((int(port), int(host)) for port, host in value["hostPorts"])
         name, ip = str(value["container"]), str(value["hostIp"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return service
-    return replace(service, container_name="" if name == service.address else name, host_ports=HostPorts(ip, ports))
+    return replace(service, container_name="" if name == usual else name, host_ports=HostPorts(ip, ports))
 
 
 def dump_spec(spec: SiteSpec) -> bytes:

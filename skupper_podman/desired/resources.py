@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-APPLICATION = ("application", "skupper")
-"""The label on everything that is ours."""
-
 
 @dataclass(frozen=True, slots=True)
 class Network:

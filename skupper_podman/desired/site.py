@@ -17,9 +17,9 @@ from skupper_podman import SKUPPER_VERSION
 from skupper_podman.desired import names
 from skupper_podman.desired.containers import Runtime, controller_container, router_container, service_container
 from skupper_podman.desired.gojson import compact
+from skupper_podman.desired.names import Names
 from skupper_podman.desired.records import SERVICE_FILE, dump_placement, dump_spec
 from skupper_podman.desired.resources import (
-    APPLICATION,
     Authority,
     Credential,
     Network,
@@ -109,18 +109,18 @@ def site_resources(state: SiteState, only: Collection[str] | None = None) -> tup
     With ``only``, services of other addresses are left out but for their entries in the services file: a command that
     changes one of five hundred services need not compute them all.
     """
-    spec = state.spec
+    spec, own = state.spec, Names.of(state.spec)
     services = [item for item in state.services if not item.origin and (only is None or item.address in only)]
     resources: list[Resource] = [Network(spec.network, spec.ipv6, _labels(spec, _NETWORK_LABELS))]
     resources += _site_volumes(spec)
-    resources += [Authority(name) for name in names.AUTHORITIES]
+    resources += [Authority(name) for name in own.authorities]
     resources += site_credentials(spec)
     resources += _site_files(state)
     for link in state.links:
         resources += link_resources(state, link)
     # After the links' certificates, so that a router that starts meanwhile never finds a link without them.
     config = site_router_config(state)
-    resources.append(VolumeFile(names.INTERNAL, names.ROUTER_CONFIG_FILE, config.dump().encode()))
+    resources.append(VolumeFile(own.internal, names.ROUTER_CONFIG_FILE, config.dump().encode()))
     for service in services:
         resources += _service_files(state, service, config)
     resources.append(router_container(spec, state.runtime))
@@ -135,7 +135,7 @@ _NETWORK_LABELS: Final = {"app.kubernetes.io/part-of": "skupper"}
 
 def _labels(spec: SiteSpec, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Labels asked for at init, then our own, which always win."""
-    return {**spec.labels, **(extra or {}), APPLICATION[0]: APPLICATION[1]}
+    return {**spec.labels, **(extra or {}), **Names.of(spec).labels}
 
 
 def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
@@ -145,33 +145,36 @@ def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
 
 def site_volume_names(spec: SiteSpec) -> tuple[str, ...]:
     """The volumes that this site has, whatever its links."""
-    claims = (names.CLAIMS,) if spec.serves_claims else ()
-    return (*names.AUTHORITIES, *names.CREDENTIALS, *names.PLAIN_VOLUMES, *claims)
+    own = Names.of(spec)
+    claims = (own.claims,) if spec.serves_claims else ()
+    return (*own.authorities, *own.credentials, *own.plain_volumes, *claims)
 
 
 def _site_volumes(spec: SiteSpec) -> list[Resource]:
-    volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in names.AUTHORITIES]
-    volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in names.CREDENTIALS]
-    plain = (*names.PLAIN_VOLUMES, *((names.CLAIMS,) if spec.serves_claims else ()))
+    own = Names.of(spec)
+    volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in own.authorities]
+    volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in own.credentials]
+    plain = (*own.plain_volumes, *((own.claims,) if spec.serves_claims else ()))
     return [*volumes, *(Volume(name, _labels(spec)) for name in plain)]
 
 
 def site_credentials(spec: SiteSpec) -> list[Credential]:
     """The credentials of the site; the first host of ``skupper-site-server`` is never an ingress host (I6)."""
-    hosts = spec.ingress_hosts if spec.accepts_links else ()
+    hosts, own = spec.ingress_hosts if spec.accepts_links else (), Names.of(spec)
     return [
-        Credential(names.LOCAL_SERVER, names.LOCAL_CA, names.LOCAL_HOST, (names.LOCAL_HOST,)),
-        Credential(names.LOCAL_CLIENT, names.LOCAL_CA, names.LOCAL_HOST),
-        Credential(names.SERVICE_CLIENT, names.SERVICE_CA, "", ca_only=True),
-        Credential(names.CONSOLE_CERTS, names.LOCAL_CA, "skupper", ("flow-collector", *hosts)),
-        Credential(names.SITE_SERVER, names.SITE_CA, names.ROUTER, (names.ROUTER, *hosts)),
+        Credential(own.local_server, own.local_ca, names.LOCAL_HOST, (names.LOCAL_HOST,)),
+        Credential(own.local_client, own.local_ca, names.LOCAL_HOST),
+        Credential(own.service_client, own.service_ca, "", ca_only=True),
+        Credential(own.console_certs, own.local_ca, names.CONSOLE_HOST, ("flow-collector", *hosts)),
+        Credential(own.site_server, own.site_ca, names.ROUTER, (names.ROUTER, *hosts)),
     ]
 
 
 def _site_files(state: SiteState) -> list[Resource]:
+    own = Names.of(state.spec)
     return [
-        VolumeFile(names.LOCAL_CLIENT, "connect.json", CONNECT_JSON),
-        VolumeFile(names.INTERNAL, names.SITE_FILE, dump_spec(state.spec)),
+        VolumeFile(own.local_client, "connect.json", CONNECT_JSON),
+        VolumeFile(own.internal, names.SITE_FILE, dump_spec(state.spec)),
     ]
 
 
@@ -236,13 +239,14 @@ def _merged(present: RouterConfig | None, wanted: RouterConfig) -> RouterConfig:
 def link_resources(state: SiteState, link: LinkSecret) -> list[Resource]:
     """The volume of a link with its files, and the same files where the router reads them."""
     labels = {names.TYPE_LABEL: link.kind, names.METADATA_LABEL: metadata_label(link)}
-    resources: list[Resource] = [Volume(link.name, _labels(state.spec, labels))]
-    resources += [_secret_file(link.name, name, content) for name, content in sorted(link.data.items())]
+    own = Names.of(state.spec)
+    volume = own.own(link.name)
+    resources: list[Resource] = [Volume(volume, _labels(state.spec, labels))]
+    resources += [_secret_file(volume, name, content) for name, content in sorted(link.data.items())]
     if link.kind == names.CONNECTION_TOKEN:
         profile = link_profile_name(link.name)
         resources += [
-            _secret_file(names.ROUTER_CERTS, f"{profile}/{name}", content)
-            for name, content in sorted(link.data.items())
+            _secret_file(own.router_certs, f"{profile}/{name}", content) for name, content in sorted(link.data.items())
         ]
     return resources
 
@@ -288,7 +292,7 @@ def service_router(spec: SiteSpec, service: Service) -> ServiceRouter:
         service.address,
         service.ports,
         service.protocol,
-        service.container,
+        Names.of(spec).service(service),
         tls=bool(service.tls_credentials),
         tls_credentials=service.tls_credentials,
         aggregation=service.aggregate,
@@ -298,18 +302,20 @@ def service_router(spec: SiteSpec, service: Service) -> ServiceRouter:
 
 
 def _service_files(state: SiteState, service: Service, site: RouterConfig) -> list[Resource]:
-    address = service.address
+    address, own = service.address, Names.of(state.spec)
     config = service_router_config(state, service, site).dump().encode()
-    resources: list[Resource] = [VolumeFile(names.INTERNAL, f"{address}/{names.ROUTER_CONFIG_FILE}", config)]
+    resources: list[Resource] = [VolumeFile(own.internal, f"{address}/{names.ROUTER_CONFIG_FILE}", config)]
     if service.container_name or service.host_ports.ports or service.tls_files:
-        resources.append(VolumeFile(names.INTERNAL, f"{address}/{SERVICE_FILE}", dump_placement(service)))
+        resources.append(
+            VolumeFile(own.internal, f"{address}/{SERVICE_FILE}", dump_placement(service, own.service(service)))
+        )
     directory = names.tls_directory(address)
     if service.tls_files:
         resources += [
-            _secret_file(names.ROUTER_CERTS, f"{directory}/{name}", content) for name, content in service.tls_files
+            _secret_file(own.router_certs, f"{directory}/{name}", content) for name, content in service.tls_files
         ]
     elif service.tls_credentials:
-        resources.append(Credential(names.ROUTER_CERTS, names.SERVICE_CA, address, (address,), directory))
+        resources.append(Credential(own.router_certs, own.service_ca, address, (address,), directory))
     return resources
 
 
@@ -323,7 +329,7 @@ def services_file(state: SiteState) -> VolumeFile:
     for address, service in wanted.items():
         if address not in known or _defined(known[address]) != _defined(service):
             document = document.put(service)
-    return VolumeFile(names.SERVICES, names.SERVICES_FILE, document.dump().encode())
+    return VolumeFile(Names.of(state.spec).services, names.SERVICES_FILE, document.dump().encode())
 
 
 def _defined(service: Service) -> Service:

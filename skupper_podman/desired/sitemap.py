@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from skupper_podman.desired.names import Names
 from skupper_podman.errors import InvalidError, UsageError
 from skupper_podman.model.limits import cpu_quantity, cpu_text, memory_quantity
 from skupper_podman.model.service import check_port
@@ -80,7 +81,7 @@ def dump_site(spec: SiteSpec) -> dict[str, str]:
         "bind-port": _port(spec.inter_router_port, plain.inter_router_port),
         "bind-port-edge": _port(spec.edge_port, plain.edge_port),
         "bind-port-claims": _port(spec.claims_port, plain.claims_port),
-        "container-network": spec.network if spec.network != plain.network else "",
+        "container-network": spec.network if spec.network != Names.of(spec).network else "",
         "enable-ipv6": "true" if spec.ipv6 else "",
         "router": spec.router if spec.router != plain.router else "",
         "router-logging": ",".join(f"{log.module}:{log.level}".lstrip(":") for log in spec.router_logging),

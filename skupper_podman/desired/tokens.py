@@ -222,7 +222,7 @@ def check_link_name(name: str) -> str:
     Raises:
         InvalidError: it may not.
     """
-    if not _LINK_NAME.fullmatch(name) or name in names.SITE_VOLUMES:
+    if not _LINK_NAME.fullmatch(name) or name in names.DEFAULT.site_volumes:
         raise InvalidError(f'"{name}" is not a valid link name', "use letters, digits, '.', '_' and '-'")
     return name
 

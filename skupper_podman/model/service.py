@@ -36,8 +36,9 @@ class HostPorts:
 class Service:
     """A service of the network. ``origin`` is empty for one defined at this site.
 
-    ``tls_files`` are certificate, key and authority that were given for it, by file name; empty where the site makes
-    them itself. ``ingress`` says whether a site that has targets offers the service, too; empty is as good as Always.
+    ``container_name`` is empty where its container has the name that the site gives it. ``tls_files`` are certificate,
+    key and authority that were given for it, by file name; empty where the site makes them itself. ``ingress`` says
+    whether a site that has targets offers the service, too; empty is as good as Always.
     """
 
     address: str
@@ -58,11 +59,6 @@ class Service:
     def listens(self) -> bool:
         """Whether clients can call it at this site."""
         return self.ingress != "Never" or not self.targets
-
-    @property
-    def container(self) -> str:
-        """Name of the service's container: the given one, or the address."""
-        return self.container_name or self.address
 
 
 HOST_NAME = "host.containers.internal"

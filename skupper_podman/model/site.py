@@ -17,6 +17,7 @@ EDGE_PORT = 45671
 CLAIMS_PORT = 8081
 FLOW_COLLECTOR_PORT = 8010
 DEFAULT_NETWORK = "skupper"
+"""What stands for the network that is named as the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class SiteSpec:
 
     CPU is limited in thousandths of one, memory in bytes; zero means no limit. Services' containers have the router's.
 
+    ``namespace`` tells it from the other sites of its user, and is empty for the one with the names of 1.9.
     ``claims_port`` is 0 for a site that redeems no claims because that was asked for, and None for one made by a
     release that knew of none.
     """
@@ -56,6 +58,7 @@ class SiteSpec:
     router_memory_bytes: int = 0
     controller_cpu_millis: int = 0
     controller_memory_bytes: int = 0
+    namespace: str = ""
 
     @property
     def accepts_links(self) -> bool:

@@ -68,7 +68,8 @@ class ServiceStatus:
     whether the network can reach it.
 
     ``reachable`` is True if the service's router listens for it (some connector exists in the network),
-    False if not, None where the router could not be asked. ``since`` is when its container started or ended.
+    False if not, None where the router could not be asked. ``since`` is when its container, called
+    ``container``, started or ended.
     """
 
     service: Service
@@ -78,6 +79,7 @@ class ServiceStatus:
     reachable: bool | None = None
     since: str = ""
     targets: tuple[TargetStatus, ...] = ()
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """``python -m skupper_podman.supervisor``: what the unit skupper-podman.service runs.
 
-With ``--background``, one of the two processes of a host without systemd (see :mod:`background`). With
-``--await-network``, only the bounded wait for the network, which a Quadlet unit needs too.
+``--namespace NAME`` chooses a named site. With ``--background``, one of the two processes of a host without systemd
+(see :mod:`background`). With ``--await-network``, only the bounded wait for the network, which a Quadlet unit needs
+too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from skupper_podman.errors import SkupperError
 from skupper_podman.paths import Paths, paths_for
-from skupper_podman.supervisor.background import ARGUMENT, Background
+from skupper_podman.supervisor.background import ARGUMENT, NAMESPACE_ARGUMENT, Background
 from skupper_podman.supervisor.network import AWAIT_ARGUMENT, await_network
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ API_TIMEOUT = 15.0
 
 
 def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | None = None) -> Loop:
-    """The loop for the site of this user; the Podman endpoint is the one its commands use. ``told`` gets its status.
+    """The loop for the site of ``paths``; the Podman endpoint is the one its commands use. ``told`` gets its status.
 
     Raises:
         SkupperError: ``podman.yaml`` is unusable.
     """
     # Imported here, because a process that stands by must be small.
+    from skupper_podman.desired.names import Names
     from skupper_podman.files import read_bytes
     from skupper_podman.platform.podman.api import PodmanApi
     from skupper_podman.platform.podman.endpoint import parse_document, resolve
@@ -44,7 +46,7 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     storage = Path("/var/lib/containers") if paths.system else paths.data_home.parent / "containers"
-    observer = Observer(api, os.getuid(), paths.runtime_dir, time.monotonic, storage)
+    observer = Observer(api, Names(paths.namespace), os.getuid(), paths.runtime_dir, time.monotonic, storage)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
     socket = SocketUnit(paths.system) if endpoint.url == f"unix://{paths.default_socket}" else None
     return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket)
@@ -59,7 +61,8 @@ def _log(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Supervise until told to stop; returns the exit code."""
-    paths = paths_for(os.getuid(), os.environ, Path.home())
+    namespace = arguments[arguments.index(NAMESPACE_ARGUMENT) + 1] if NAMESPACE_ARGUMENT in arguments else ""
+    paths = paths_for(os.getuid(), os.environ, Path.home(), namespace)
     if AWAIT_ARGUMENT in arguments:
         await_network()
         return 0

@@ -2,7 +2,7 @@
 
 One of them leads: it supervises the site. The other stands by; when the lead is gone it takes over and starts a new
 stand-by, and the lead does so when the stand-by is gone. Who sits where is decided by two locked files, so a killed
-process leaves its seat at once; removing the files ends both. What always holds: at most one process leads for a user;
+process leaves its seat at once; removing the files ends both. What always holds: at most one process leads for a site;
 ending the supervisor leaves the containers as they are. It does not survive a reboot: that is what systemd is for.
 """
 
@@ -22,6 +22,7 @@ from skupper_podman.files import write_atomic
 from skupper_podman.paths import Paths
 
 ARGUMENT = "--background"
+NAMESPACE_ARGUMENT = "--namespace"
 _START_TIMEOUT = 10.0
 _END_TIMEOUT = 15.0
 _POLL = 0.25
@@ -82,16 +83,17 @@ class Seat:
 
 
 class Background:
-    """The background supervisor of one user; ``env`` is what its processes get, ``python`` runs them."""
+    """The background supervisor of one site; ``env`` is what its processes get, ``python`` runs them."""
 
     def __init__(self, paths: Paths, env: Mapping[str, str], python: str) -> None:
         directory = paths.runtime_dir if os.access(paths.runtime_dir, os.W_OK) else paths.data_home
-        self._lead = Seat(directory / "skupper-podman.lead")
-        self._standby = Seat(directory / "skupper-podman.standby")
-        self._status = directory / "skupper-podman.status"
+        self._lead = Seat(directory / f"{paths.stem}.lead")
+        self._standby = Seat(directory / f"{paths.stem}.standby")
+        self._status = directory / f"{paths.stem}.status"
+        self._site = (NAMESPACE_ARGUMENT, paths.namespace) if paths.namespace else ()
         self._env = env
         self._python = python
-        self.log = directory / "skupper-podman.log"
+        self.log = directory / f"{paths.stem}.log"
         """What the supervisor says."""
 
     def running(self) -> int:
@@ -200,7 +202,7 @@ class Background:
             if os.fstat(log).st_size > _LOG_LIMIT:
                 os.ftruncate(log, 0)
             subprocess.Popen(  # noqa: S603  our own interpreter and module
-                [self._python, "-m", "skupper_podman.supervisor", ARGUMENT],
+                [self._python, "-m", "skupper_podman.supervisor", ARGUMENT, *self._site],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

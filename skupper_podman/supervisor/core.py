@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from skupper_podman.desired import names
+from skupper_podman.desired.names import Names
+
 GRACE = 0.5
 """Seconds in which Podman's restart policy may do it by itself."""
 PORT_GRACE = 1.0
@@ -303,15 +306,16 @@ def says_well(status: str) -> bool:
 
 def rank(labels: Mapping[str, str]) -> int:
     """Order of starting: the router, then the controller, then everything else."""
-    return {"skupper-router": 0, "skupper-controller-podman": 1}.get(labels.get("skupper.io/component", ""), 2)
+    return {names.ROUTER: 0, names.CONTROLLER: 1}.get(labels.get(names.COMPONENT_LABEL, ""), 2)
 
 
-def belongs(name: str, labels: Mapping[str, str]) -> bool:
+def belongs(own: Names, name: str, labels: Mapping[str, str]) -> bool:
     """True for a container of the site: a component under its own name, or the container of a service.
 
     A component under another name is an old one, kept by a command until the new one works.
     """
-    if labels.get("application") != "skupper":
+    if not own.owns(labels):
         return False
-    component = labels.get("skupper.io/component", "")
-    return component == name if component else bool(labels.get("skupper.io/address"))
+    if labels.get(names.COMPONENT_LABEL):
+        return own.is_component(name, labels)
+    return bool(labels.get(names.ADDRESS_LABEL))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from skupper_podman.desired.names import COMPONENTS, INTERNAL
+from skupper_podman.desired.names import Names
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes, uplink
@@ -34,12 +34,16 @@ class Vitals:
 
 
 class Observer:
-    """Looks at the site of this user through ``api``; ``runtime_dir`` is where rootless Podman keeps its state.
+    """Looks at the site called by the names ``own`` through ``api``.
 
-    ``storage`` is where Podman keeps containers, as long as it cannot be asked.
+    ``runtime_dir`` is where rootless Podman keeps its state; ``storage`` is where Podman keeps containers, as long as
+    it cannot be asked.
     """
 
-    def __init__(self, api: PodmanApi, uid: int, runtime_dir: Path, clock: Callable[[], float], storage: Path) -> None:
+    def __init__(
+        self, api: PodmanApi, own: Names, uid: int, runtime_dir: Path, clock: Callable[[], float], storage: Path
+    ) -> None:
+        self._own = own
         self._api = api
         self._uid = uid
         self._runtime_dir = runtime_dir
@@ -65,8 +69,8 @@ class Observer:
         began = self._clock()
         if not self._run_root:
             self._run_root = self._api.check_version().run_root
-        listed = self._api.containers({"application": "skupper"})
-        own = {item.name: item for item in listed if belongs(item.name, item.labels)}
+        listed = self._api.containers(self._own.labels)
+        own = {item.name: item for item in listed if belongs(self._own, item.name, item.labels)}
         self.containers = own
         self._vitals = {item.id: self._vitals_of(item) for item in own.values()}
         listening = set(processes.listening_ports())
@@ -77,8 +81,8 @@ class Observer:
 
     def _missing(self, own: Mapping[str, ContainerInfo]) -> tuple[str, ...]:
         """Components that somebody took away, such as ``podman system prune``, while the site's volumes are there."""
-        gone = tuple(name for name in COMPONENTS if name not in own)
-        return gone if gone and self._api.volume(INTERNAL) is not None else ()
+        gone = tuple(name for name in self._own.components if name not in own)
+        return gone if gone and self._api.volume(self._own.internal) is not None else ()
 
     def vitals(self, name: str) -> Vitals | None:
         """What is known of the processes of container ``name``."""

@@ -54,7 +54,9 @@ def unit_content(settings: UnitSettings) -> str:
         site_name=settings.site_name,
         system=settings.paths.system,
         runtime_dir=str(settings.paths.runtime_dir),
-        data_home=str(settings.paths.data_home),
+        site_home=str(settings.paths.site_home),
+        namespace=settings.paths.namespace,
+        identifier=settings.paths.stem,
         environment=settings.environment,
     )
 

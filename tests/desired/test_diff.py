@@ -217,10 +217,10 @@ def test_deleting_a_tls_service_removes_its_credential() -> None:
 
 def test_a_new_authority_renews_what_it_signed() -> None:
     host = complete(STATE)
-    host.issued.discard(Authority(names.SITE_CA))
+    host.issued.discard(Authority(names.DEFAULT.site_ca))
     changes = diff((), site_resources(STATE), host.present())
     renewed = {change.resource.volume for change in changes if isinstance(change.resource, Credential)}
-    assert renewed == {names.SITE_SERVER}
+    assert renewed == {names.DEFAULT.site_server}
     assert {change.action for change in changes if isinstance(change.resource, Container)} == {"restart"}
 
 
@@ -234,7 +234,7 @@ def test_a_key_that_others_may_read_is_mended() -> None:
 
 def test_an_issued_key_that_others_may_read_is_not_issued_again() -> None:
     host = complete(STATE)
-    place = (names.SITE_CA, "tls.key")
+    place = (names.DEFAULT.site_ca, "tls.key")
     host.files[place] = VolumeFile(*place, b"key", 0o644)
     (change,) = diff((), site_resources(STATE), host.present())
     assert change.resource == VolumeFile(*place, b"key", 0o600, secret=True)
@@ -257,4 +257,4 @@ def test_order_of_deletion_is_the_reverse() -> None:
     kinds = [key(change.resource)[0] for change in changes]
     assert max(index for index, kind in enumerate(kinds) if kind == "container") < kinds.index("volume")
     assert kinds[-1] == "network"
-    assert PUBLISHED.container in {key(change.resource)[1] for change in changes}
+    assert PUBLISHED.container_name in {key(change.resource)[1] for change in changes}

@@ -34,21 +34,21 @@ SECOND = replace(
 def claims_of(spec: SiteSpec) -> set[str]:
     """What of a site's controller and volumes is there for claims."""
     controller = controller_container(spec, RUNTIME)
-    found = {mount.source for mount in controller.mounts} & {names.CLAIMS, names.SITE_CA}
+    found = {mount.source for mount in controller.mounts} & {names.DEFAULT.claims, names.DEFAULT.site_ca}
     found |= {"port"} if controller.ports else set()
     found |= {"environment"} if "SKUPPER_CLAIMS_PORT" in controller.env else set()
     volumes = {item.name for item in site_resources(SiteState(spec, RUNTIME)) if isinstance(item, Volume)}
     assert volumes == set(site_volume_names(spec))
-    return found | ({"volume"} if names.CLAIMS in volumes else set())
+    return found | ({"volume"} if names.DEFAULT.claims in volumes else set())
 
 
 def test_claims_need_the_authority_and_their_records_and_no_more() -> None:
     controller = controller_container(SPEC, RUNTIME)
-    assert Mount(names.SITE_CA, names.SITE_CA_PATH, read_only=True) in controller.mounts
-    assert Mount(names.CLAIMS, names.CLAIMS_PATH) in controller.mounts
+    assert Mount(names.DEFAULT.site_ca, names.SITE_CA_PATH, read_only=True) in controller.mounts
+    assert Mount(names.DEFAULT.claims, names.CLAIMS_PATH) in controller.mounts
     assert controller.ports == (PublishedPort(8081, 8081),)
     assert controller.env["SKUPPER_CLAIMS_PORT"] == "8081"
-    assert names.SITE_CA not in {mount.source for mount in router_container(SPEC, RUNTIME).mounts}
+    assert names.DEFAULT.site_ca not in {mount.source for mount in router_container(SPEC, RUNTIME).mounts}
     other = replace(SPEC, claims_port=9443, bind_ips=("192.0.2.1", "192.0.2.2"))
     assert claims_ports(other) == (PublishedPort(8081, 9443, "192.0.2.1"), PublishedPort(8081, 9443, "192.0.2.2"))
 
@@ -59,7 +59,7 @@ def test_claims_need_the_authority_and_their_records_and_no_more() -> None:
     ids=["none", "earlier", "no-ingress", "edge"],
 )
 def test_a_site_that_redeems_none_has_nothing_of_it(spec: SiteSpec) -> None:
-    assert claims_of(SPEC) == {names.CLAIMS, names.SITE_CA, "port", "environment", "volume"}
+    assert claims_of(SPEC) == {names.DEFAULT.claims, names.DEFAULT.site_ca, "port", "environment", "volume"}
     assert claims_of(spec) == set()
 
 
@@ -99,9 +99,11 @@ def test_an_edge_links_as_an_edge_and_accepts_none() -> None:
     assert {item.text("role") for item in config.of_type("listener")} <= {"", "normal"}
     assert ingress_ports(EDGE) == ()
     (server,) = (
-        item for item in site_credentials(replace(EDGE, ingress_hosts=("x",))) if item.volume == names.SITE_SERVER
+        item
+        for item in site_credentials(replace(EDGE, ingress_hosts=("x",)))
+        if item.volume == names.DEFAULT.site_server
     )
-    assert server.hosts == (names.ROUTER,)
+    assert server.hosts == (names.DEFAULT.router,)
 
 
 def test_services_of_an_edge_have_the_links_for_themselves() -> None:

@@ -359,11 +359,11 @@ def test_damaged_site_file_is_none() -> None:
 def test_placement_round_trip() -> None:
     for service in (PUBLISHED, BACKEND):
         bare = replace(service, container_name="", host_ports=HostPorts())
-        assert placed(bare, dump_placement(service)) == service
+        assert placed(bare, dump_placement(service, names.DEFAULT.service(service)), service.address) == service
     for content in (b"", b"{}", b"[1]", b'{"container": "x", "hostIp": "", "hostPorts": [1]}'):
-        assert placed(BACKEND, content) == BACKEND
+        assert placed(BACKEND, content, "backend") == BACKEND
 
 
 def test_names_of_volumes() -> None:
-    assert set(VOLUMES) == {*names.SITE_VOLUMES, "link1"}
+    assert set(VOLUMES) == {*names.DEFAULT.site_volumes, "link1"}
     assert TLS.tls_credentials == names.tls_directory("secure")

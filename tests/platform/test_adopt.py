@@ -33,8 +33,8 @@ def adopted(spec: SiteSpec | None, asked: SiteSpec, *taken: int, own: int = 0) -
     """The claims port the site has then, and whether there is a warning."""
     containers: dict[str, Any] = {}
     if own:
-        info = ContainerInfo(names.CONTROLLER, "", "", "", "running", {}, ports=(PublishedPort(8081, own),))
-        containers = {names.CONTROLLER: info}
+        info = ContainerInfo(names.DEFAULT.controller, "", "", "", "running", {}, ports=(PublishedPort(8081, own),))
+        containers = {names.DEFAULT.controller: info}
     site = Observation(Present(), Trees(lambda _: None), containers, spec=spec)
     found, warnings = with_claims(site, asked, cast("Host", Ports(*taken)))
     return found.spec.claims_port if found.spec else None, bool(warnings)

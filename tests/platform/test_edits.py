@@ -122,8 +122,8 @@ def services(ports: dict[str, int]) -> bytes:
 def test_services_of_two_commands_are_merged(
     tmp_path_factory: pytest.TempPathFactory, old: dict[str, int], new: dict[str, int], found: dict[str, int]
 ) -> None:
-    volumes = trees(tmp_path_factory.mktemp("m"), names.SERVICES)
-    place = (names.SERVICES, names.SERVICES_FILE)
+    volumes = trees(tmp_path_factory.mktemp("m"), names.DEFAULT.services)
+    place = (names.DEFAULT.services, names.SERVICES_FILE)
     FileEdit(volumes, *place, None, VolumeFile(*place, services(found))).do()
     FileEdit(volumes, *place, VolumeFile(*place, services(old)), VolumeFile(*place, services(new))).do()
     state = volumes.file(*place)
@@ -148,8 +148,8 @@ def config(costs: dict[str, int]) -> bytes:
 def test_router_configurations_are_merged(
     tmp_path_factory: pytest.TempPathFactory, old: dict[str, int], new: dict[str, int], found: dict[str, int]
 ) -> None:
-    volumes = trees(tmp_path_factory.mktemp("m"), names.INTERNAL)
-    place = (names.INTERNAL, names.ROUTER_CONFIG_FILE)
+    volumes = trees(tmp_path_factory.mktemp("m"), names.DEFAULT.internal)
+    place = (names.DEFAULT.internal, names.ROUTER_CONFIG_FILE)
     FileEdit(volumes, *place, None, VolumeFile(*place, config(found))).do()
     FileEdit(volumes, *place, VolumeFile(*place, config(old)), VolumeFile(*place, config(new))).do()
     state = volumes.file(*place)
@@ -162,10 +162,10 @@ def test_router_configurations_are_merged(
 
 
 def test_the_lock_of_1_9_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    volumes = trees(tmp_path, names.SERVICES)
-    place = (names.SERVICES, names.SERVICES_FILE)
+    volumes = trees(tmp_path, names.DEFAULT.services)
+    place = (names.DEFAULT.services, names.SERVICES_FILE)
     monkeypatch.setattr(edits, "_LOCK_TIMEOUT", 0.0)
-    descriptor = os.open(tmp_path / names.SERVICES / f"{names.SERVICES_FILE}.lock", os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(tmp_path / names.DEFAULT.services / f"{names.SERVICES_FILE}.lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with pytest.raises(ConflictError, match="still at work"):

@@ -226,7 +226,7 @@ class Pairs:
     def files(self, **changed: bytes) -> dict[tuple[str, str], VolumeFile]:
         content = {"ca.crt": self.authority.certificate, "tls.crt": self.leaf.certificate, "tls.key": self.leaf.key}
         content |= {name.replace("_", "."): value for name, value in changed.items()}
-        volume = names.ROUTER_CERTS
+        volume = names.DEFAULT.router_certs
         return {(volume, f"link1-profile/{name}"): VolumeFile(volume, "", value) for name, value in content.items()}
 
 
@@ -237,7 +237,7 @@ def pairs() -> Pairs:
 
 class TestCertificates:
     def link(self, files: dict[tuple[str, str], VolumeFile], now: datetime.datetime = NOW) -> Any:
-        volumes = {names.ROUTER_CERTS: VolumeInfo(names.ROUTER_CERTS, "local", "/nowhere", {})}
+        volumes = {names.DEFAULT.router_certs: VolumeInfo(names.DEFAULT.router_certs, "local", "/nowhere", {})}
         found = certificates(replace(site(), present=Present(files=files), volumes=volumes), now)
         return next(item for item in found if item.kind == "link")
 
@@ -275,7 +275,7 @@ class TestCertificates:
     def test_a_volume_that_is_gone(self, pairs: Pairs) -> None:
         found = certificates(site(), NOW)
         assert {item.problem for item in found if item.kind == "authority"} == {
-            f"volume {name} does not exist" for name in names.AUTHORITIES
+            f"volume {name} does not exist" for name in names.DEFAULT.authorities
         }
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from skupper_podman.desired.names import DEFAULT
 from skupper_podman.desired.resources import Container, Mount, Network, PublishedPort, Volume, VolumeFile
 from skupper_podman.desired.site import site_resources
 from skupper_podman.errors import PlatformError
 from skupper_podman.model.units import UnitFile
 from skupper_podman.platform.podman import quadlet
 from skupper_podman.platform.podman.body import container_body
-from skupper_podman.platform.podman.quadlet import MARK, Surroundings, quadlet_files
+from skupper_podman.platform.podman.quadlet import Surroundings, mark, quadlet_files
 from tests.desired.examples import STATE
 
 USER = Surroundings(1000, 1001, (4, 9), ("/usr/bin/python3", "-m", "x"), (("PYTHONPATH", "/a b"),))
@@ -67,7 +68,7 @@ def assignments(content: str) -> Iterator[tuple[str, str, str]]:
 @pytest.mark.parametrize("who", EVERY)
 def test_only_documented_keys_are_used(who: str) -> None:
     for file in files(EVERY[who], STRANGE):
-        assert file.content.startswith(MARK)
+        assert file.content.startswith(mark(DEFAULT))
         found = {"[Container]": set[str](), "[Network]": set[str](), "[Volume]": set[str]()}
         for section, key, _ in assignments(file.content):
             found.setdefault(section, set()).add(key)

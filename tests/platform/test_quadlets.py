@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from skupper_podman.desired.names import DEFAULT
 from skupper_podman.errors import PlatformError
 from skupper_podman.paths import paths_for
 from skupper_podman.platform.podman import quadlets
 from skupper_podman.platform.podman.context import Context
-from skupper_podman.platform.podman.quadlet import MARK
+from skupper_podman.platform.podman.quadlet import mark
 from skupper_podman.systemd import Systemd
 
 FILES = ("skupper-router.container", "skupper-service-backend.container", "skupper.network", "skupper-internal.volume")
@@ -47,10 +48,10 @@ def context(tmp_path: Path) -> Context:
     context = Context({}, 1000, "alice", paths_for(1000, {"HOME": str(tmp_path)}, tmp_path))
     context.paths.quadlet_dir.mkdir(parents=True)
     for name in FILES:
-        (context.paths.quadlet_dir / name).write_text(f"{MARK}; ...\n")
+        (context.paths.quadlet_dir / name).write_text(f"{mark(DEFAULT)} ...\n")
     (context.paths.quadlet_dir / "skupper-mine.container").write_text("[Container]\nImage=x\n")
-    (context.paths.quadlet_dir / "database.container").write_text(f"{MARK}\n")
-    (context.paths.quadlet_dir / "skupper-notes.txt").write_text(f"{MARK}\n")
+    (context.paths.quadlet_dir / "database.container").write_text(f"{mark(DEFAULT)}\n")
+    (context.paths.quadlet_dir / "skupper-notes.txt").write_text(f"{mark(DEFAULT)}\n")
     return context
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from skupper_podman.desired.names import Names
 from skupper_podman.supervisor.core import (
     FIRST_DELAY,
     GONE_LOOKS,
@@ -246,12 +247,14 @@ def test_paused_and_vanishing_containers_are_left_alone() -> None:
 
 
 def test_who_belongs() -> None:
-    ours = {"application": "skupper"}
-    assert belongs("skupper-router", {**ours, "skupper.io/component": "skupper-router"})
-    assert belongs("any-name", {**ours, "skupper.io/address": "backend"})
-    assert not belongs("skupper-router-old", {**ours, "skupper.io/component": "skupper-router"})
-    assert not belongs("skupper-router", {"skupper.io/component": "skupper-router"})
-    assert not belongs("mine", ours)
+    router = {"skupper.io/component": "skupper-router"}
+    for own, name in ((Names(), "skupper-router"), (Names("blue"), "skupper-router.blue")):
+        assert belongs(own, name, {**own.labels, **router})
+        assert belongs(own, "any-name", {**own.labels, "skupper.io/address": "backend"})
+        assert not belongs(own, f"{name}-old", {**own.labels, **router})
+        assert not belongs(own, name, router)
+        assert not belongs(own, "mine", own.labels)
+        assert not belongs(Names("red"), name, {**own.labels, **router})
     assert [rank({"skupper.io/component": name}) for name in ("skupper-router", "skupper-controller-podman", "x")] == [
         0,
         1,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from skupper_podman.desired import names
 from skupper_podman.desired.containers import claims_ports
 from skupper_podman.model.site import CLAIMS_PORT, SiteSpec
 from skupper_podman.platform.podman.host import Host
@@ -21,7 +20,7 @@ def with_claims(site: Observation, asked: SiteSpec, host: Host) -> tuple[Observa
     if found is None or found.claims_port is not None:
         return site, ()
     spec = replace(found, claims_port=asked.claims_port)
-    controller = site.containers.get(names.CONTROLLER)
+    controller = site.containers.get(site.names.controller)
     own = {port.host_port for port in controller.ports} if controller is not None else set()
     wanted = [port for port in claims_ports(spec) if port.host_port not in own]
     taken = any(host.try_bind(port.host_ip, port.host_port) for port in wanted)

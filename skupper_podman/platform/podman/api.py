@@ -134,9 +134,9 @@ class PodmanApi:
             return info.id
         return next((item.id for item in self.containers() if name in (item.name, item.id)), "")
 
-    def remove_unreadable(self, name: str) -> bool:
-        """Remove a container of ours that Podman lists but cannot inspect; False if there is no such one."""
-        listed = next((item for item in self.containers({"application": "skupper"}) if item.name == name), None)
+    def remove_unreadable(self, name: str, labels: Mapping[str, str | None]) -> bool:
+        """Remove a container with these labels that Podman lists but cannot inspect; False if there is no such one."""
+        listed = next((item for item in self.containers(labels) if item.name == name), None)
         if listed is None or self.container(name) is not None:
             return False
         self.remove_container(name)

@@ -102,13 +102,13 @@ def ask(context: Context, site: Observation, questions: Questions) -> RouterAnsw
 
 
 def _ask_at_router(context: Context, site: Observation, questions: Questions) -> RouterAnswers:
-    router = site.containers.get(names.ROUTER)
+    router = site.containers.get(site.names.router)
     problem = ""
     if router is None:
-        problem = f"container {names.ROUTER} does not exist"
+        problem = f"container {site.names.router} does not exist"
     elif not router.running:
-        problem = f"container {names.ROUTER} is {state_words(router)}"
-    controller = site.containers.get(names.CONTROLLER)
+        problem = f"container {site.names.router} is {state_words(router)}"
+    controller = site.containers.get(site.names.controller)
     for container, url, tls in ((router, _OWN_URL, ""), (controller, _SITE_URL, names.MESSAGING_PATH)):
         if container is None or not container.running or not container.image.startswith(REPOSITORY):
             continue

@@ -63,24 +63,24 @@ def certificates(site: Observation, now: datetime.datetime) -> tuple[Certificate
 
 
 def _places(site: Observation) -> Iterator[_Place]:
-    yield from (_Place(name, "authority", name) for name in names.AUTHORITIES)
-    local, service = names.LOCAL_CA, names.SERVICE_CA
+    yield from (_Place(name, "authority", name) for name in site.names.authorities)
+    local, service = site.names.local_ca, site.names.service_ca
     for name, authority in (
-        (names.LOCAL_SERVER, local),
-        (names.LOCAL_CLIENT, local),
-        (names.CONSOLE_CERTS, local),
-        (names.SITE_SERVER, names.SITE_CA),
+        (site.names.local_server, local),
+        (site.names.local_client, local),
+        (site.names.console_certs, local),
+        (site.names.site_server, site.names.site_ca),
     ):
         yield _Place(name, "credential", name, authority=authority)
-    yield _Place(names.SERVICE_CLIENT, "credential", names.SERVICE_CLIENT, authority=service, only_trust=True)
+    yield _Place(site.names.service_client, "credential", site.names.service_client, authority=service, only_trust=True)
     for link in site.links:
         if link.kind == names.CONNECTION_TOKEN:
             profile = link_profile_name(link.name)
-            yield _Place(link.name, "link", names.ROUTER_CERTS, profile, fix=_new_token(link))
+            yield _Place(link.name, "link", site.names.router_certs, profile, fix=_new_token(link))
     for item in site.services:
         if item.tls_credentials and not item.origin:
             directory = names.tls_directory(item.address)
-            yield _Place(item.address, "service", names.ROUTER_CERTS, directory, service)
+            yield _Place(item.address, "service", site.names.router_certs, directory, service)
 
 
 def _new_token(link: LinkSecret) -> str:

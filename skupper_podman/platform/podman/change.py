@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from skupper_podman.desired import names
 from skupper_podman.desired.diff import Change
 from skupper_podman.desired.resources import Container
 from skupper_podman.desired.site import SiteState
@@ -56,7 +55,7 @@ def logging_steps(context: Context, site: Observation, wanted: SiteSpec, changes
     after = _enabled(log_entity(module, level).attributes for module, level in levels.items())
     steps = []
     for address, config in site.configs.items():
-        container = site.service_container(address) if address else site.containers.get(names.ROUTER)
+        container = site.service_container(address) if address else site.containers.get(site.names.router)
         if container is None or not container.running or container.name in restarting:
             continue
         router = live.router_in(context.api, container)
@@ -86,15 +85,14 @@ def restarts(changes: Iterable[Change], site: Observation) -> list[str]:
         and (info := site.containers.get(change.resource.name)) is not None
         and info.running
     ]
-    services = sorted(set(stopped) - set(names.COMPONENTS))
+    services = sorted(set(stopped) - set(site.names.components))
     lines = []
-    if names.ROUTER in stopped:
-        lines.append(
-            f"{names.ROUTER} restarts: connections through this site are cut off, its links come back by themselves"
-        )
+    router, controller = site.names.components
+    if router in stopped:
+        lines.append(f"{router} restarts: connections through this site are cut off, its links come back by themselves")
     if services:
         shown = ", ".join(services[:5]) + (f" and {len(services) - 5} more" if len(services) > 5 else "")
         lines.append(f"containers of services restart, and connections to them are cut off: {shown}")
-    if names.CONTROLLER in stopped:
-        lines.append(f"{names.CONTROLLER} restarts: no connection is touched")
+    if controller in stopped:
+        lines.append(f"{controller} restarts: no connection is touched")
     return lines

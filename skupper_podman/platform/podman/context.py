@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from skupper_podman.desired.names import Names
 from skupper_podman.errors import NotEnabledError
 from skupper_podman.files import make_directories, read_bytes
 from skupper_podman.locks import locked
@@ -51,6 +52,11 @@ class Context:
     _lock: ExitStack = field(default_factory=ExitStack)
     _locked: bool = False
     _recent: tuple[float, Observation] | None = None
+
+    @property
+    def names(self) -> Names:
+        """The names of the site."""
+        return Names(self.paths.namespace)
 
     def resolved_endpoint(self) -> endpoints.Endpoint:
         """Which API is used, and whose word that was.
@@ -107,7 +113,7 @@ class Context:
         Raises:
             NotEnabledError: there is none.
         """
-        found = observe(self.api, inspect)
+        found = observe(self.api, self.names, inspect)
         if found.spec is None:
             raise not_enabled(self.user, found.leftovers)
         self._recent = (self.monotonic(), found)

@@ -92,7 +92,7 @@ def _look(context: Context) -> _Seen:
     if isinstance(podman, SkupperError):
         return _Seen(podman, why_no_site="Podman does not answer")
     try:
-        site = observe(context.api)
+        site = observe(context.api, context.names)
         if site.spec is None:
             return _Seen(podman, why_no_site="there is no site")
         return _Seen(podman, site, status=site_status(context))
@@ -105,17 +105,18 @@ def _preflight(context: Context, seen: _Seen) -> Iterator[Finding]:
     spec = seen.site.spec if seen.site else None
     ports = tuple(preflight.WantedPort(port) for port in ingress_ports(spec)) if spec else ()
     wanted = preflight.Wanted(
-        containers=names.COMPONENTS,
-        volumes=names.SITE_VOLUMES,
-        network=spec.network if spec else "skupper",
+        containers=context.names.components,
+        volumes=context.names.site_volumes,
+        network=spec.network if spec else context.names.network,
         ports=ports,
         hosts=spec.ingress_hosts if spec else ("-",),
         hosts_needed=spec is not None and spec.ingress != "none",
         host_image=True,
+        names=context.names,
     )
     host = local_host(context.paths.runtime_dir)
     try:
-        blockers = preflight.check(wanted, seen.podman, context.resolved_endpoint(), host, context.paths.data_home)
+        blockers = preflight.check(wanted, seen.podman, context.resolved_endpoint(), host, context.paths.site_home)
     except SkupperError as error:
         blockers = (Blocker("podman-endpoint", error.message, error.hint),)
     yield from (Finding(blocker.check, "fail", blocker.cause, blocker.fix) for blocker in blockers)
@@ -250,7 +251,7 @@ def _traffic(context: Context, seen: _Seen) -> Iterator[Finding]:
     """Bytes through a listener and a connector of the site's router, from the controller's container and back."""
     if seen.site is None:
         return
-    router, controller = (seen.site.containers.get(name) for name in names.COMPONENTS)
+    router, controller = (seen.site.containers.get(name) for name in context.names.components)
     if router is None or not router.running or controller is None or not controller.running:
         yield Finding("traffic", "skipped", "the router and the controller must run for it")
         return
@@ -259,7 +260,7 @@ def _traffic(context: Context, seen: _Seen) -> Iterator[Finding]:
         return
     url = f"amqps://{names.LOCAL_HOST}:5671"
     words = ("python3", "-m", "skupper_podman.router.selftest", url, names.MESSAGING_PATH)
-    fix = f"podman logs --tail 20 {names.ROUTER}; podman restart {names.ROUTER}"
+    fix = f"podman logs --tail 20 {context.names.router}; podman restart {context.names.router}"
     try:
         result = context.api.exec(controller.name, (*words, names.ROUTER, names.CONTROLLER), _TRAFFIC_LIMIT)
         said = json.loads(result.stdout)
@@ -268,9 +269,11 @@ def _traffic(context: Context, seen: _Seen) -> Iterator[Finding]:
         yield Finding("traffic", "unknown", failure.message, failure.hint)
         return
     except (ValueError, TypeError, KeyError):
-        yield Finding("traffic", "unknown", "the test ended without a result", f"podman logs {names.CONTROLLER}")
+        yield Finding(
+            "traffic", "unknown", "the test ended without a result", f"podman logs {context.names.controller}"
+        )
         return
     if error:
-        yield Finding("traffic", "fail", error, fix, remedy=f"restart {names.ROUTER}")
+        yield Finding("traffic", "fail", error, fix, remedy=f"restart {context.names.router}")
     else:
         yield Finding("traffic", "ok", f"{octets} octets there and back in {seconds:g} s")

@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from skupper_podman import SKUPPER_VERSION
-from skupper_podman.desired import names
-from skupper_podman.desired.resources import APPLICATION
 from skupper_podman.errors import SkupperError
 from skupper_podman.files import Tree, read_bytes
 from skupper_podman.platform.podman.asking import Questions, ask, edge_node
@@ -34,7 +32,6 @@ from skupper_podman.redact import Redactor
 
 _LOG_LINES: Final = 5000
 _EVENTS_SPAN: Final = datetime.timedelta(days=1)
-_SECRET_VOLUMES: Final = (names.CONSOLE_USERS,)
 _MEMBER_LIMIT: Final = 32 * 1024 * 1024
 _PACKAGES: Final = (
     "skupper-podman", "podman", "python-qpid-proton", "aiohttp", "cryptography", "pyyaml", "jinja2", "typer", "h11",
@@ -59,7 +56,7 @@ class Dump:
 
     def members(self) -> Members:
         """Path and content of each member."""
-        site = self._attempt("the site", observe, self.context.api)
+        site = self._attempt("the site", observe, self.context.api, self.context.names)
         if site is not None:
             self.redactor = Redactor(self._secrets(site))
         parts: list[tuple[str, Callable[[], Members]]] = [
@@ -101,7 +98,7 @@ class Dump:
             tree = Tree(Path(volume.mountpoint))
             paths = self._attempt(f"files of volume {name}", tree.files) or ()
             for path in paths:
-                if name in _SECRET_VOLUMES or _is_secret(path):
+                if name == site.names.console_users or _is_secret(path):
                     content = self._attempt(f"{name}:{path}", tree.read, path)
                     if content:
                         yield content
@@ -153,7 +150,7 @@ class Dump:
 
     def _files(self, site: Observation) -> Members:
         """Configurations, service definitions and the network status; never a key."""
-        for name in (names.INTERNAL, names.SERVICES, names.NETWORK_STATUS):
+        for name in (site.names.internal, site.names.services, site.names.network_status):
             if name not in site.volumes:
                 self.errors.append(f"volume {name} does not exist")
                 continue
@@ -189,7 +186,7 @@ class Dump:
         answers = ask(self.context, site, Questions(_TABLES, tables=tables))
         if answers.problem:
             self.errors.append(f"router: {answers.problem}")
-        yield f"/routers/{names.ROUTER}.json", self.redactor.document(dict(answers.answers))
+        yield f"/routers/{site.names.router}.json", self.redactor.document(dict(answers.answers))
         for address, node in nodes.items():
             found = {kind: answers.tables.get((node, kind)) for kind in _TABLES}
             silent = found["router"]
@@ -216,7 +213,7 @@ class Dump:
     def _events(self) -> Members:
         since = self.context.now() - _EVENTS_SPAN
         raw = self.context.api.events(since, self.context.now())
-        ours = [asdict(event) for event in raw if event.labels.get(APPLICATION[0]) == APPLICATION[1]]
+        ours = [asdict(event) for event in raw if self.context.names.owns(event.labels)]
         yield "/events/podman.json", self.redactor.document(ours)
         found, problems = happenings(self.context, since)
         self.errors += [f"events: {problem}" for problem in problems]

@@ -124,9 +124,9 @@ class FileEdit:
     def _merge(self, old: bytes | None, new: bytes | None, found: bytes | None) -> bytes | None:
         """``found`` with what changed from ``old`` to ``new``."""
         name = PurePosixPath(self._path).name
-        if self._volume == names.SERVICES and name == names.SERVICES_FILE:
+        if name == names.SERVICES_FILE:
             return _merge_services(old or b"", new or b"", found or b"")
-        if self._volume == names.INTERNAL and name == names.ROUTER_CONFIG_FILE and old and new and found:
+        if name == names.ROUTER_CONFIG_FILE and old and new and found:
             return _merge_configs(old, new, found)
         if found is None:  # Gone meanwhile: nobody's change is lost by writing it, or by leaving it absent.
             return new
@@ -136,7 +136,7 @@ class FileEdit:
 
     @contextlib.contextmanager
     def _lock(self, tree: Tree) -> Iterator[None]:
-        if self._volume != names.SERVICES or self._path != names.SERVICES_FILE:
+        if self._path != names.SERVICES_FILE:
             yield
             return
         path = f"{names.SERVICES_FILE}.lock"

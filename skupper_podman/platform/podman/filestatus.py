@@ -33,16 +33,16 @@ def _damaged(site: Observation) -> Iterator[Probe]:
 
 def _missing(site: Observation) -> Iterator[Probe]:
     assert site.spec is not None
-    for volume in (*site_volume_names(site.spec), *(link.name for link in site.links)):
+    for volume in (*site_volume_names(site.spec), *(site.names.own(link.name) for link in site.links)):
         if volume not in site.volumes:
             yield Probe(f"volume {volume}", "failing", "it does not exist", fix="skupper init")
     damaged = {text.partition(": ")[0] for text in site.damage}
     wanted = ["", *(f"{service.address}/" for service in own_services(site))]
     for directory in wanted:
         path = f"{directory}{names.ROUTER_CONFIG_FILE}"
-        there = directory.rstrip("/") in site.configs or f"{names.INTERNAL}:{path}" in damaged
-        if names.INTERNAL in site.volumes and not there:
-            yield Probe(f"file {names.INTERNAL}:{path}", "failing", "it does not exist", fix="skupper init")
+        there = directory.rstrip("/") in site.configs or f"{site.names.internal}:{path}" in damaged
+        if site.names.internal in site.volumes and not there:
+            yield Probe(f"file {site.names.internal}:{path}", "failing", "it does not exist", fix="skupper init")
 
 
 def _undefined(site: Observation) -> Iterator[Probe]:
@@ -59,9 +59,12 @@ def disk_probe(context: Context, site: Observation) -> Probe:
     from skupper_podman.platform.podman.host import local_host
 
     host = local_host(context.paths.runtime_dir)
-    places = {"the volumes of Podman": names.NETWORK_STATUS, "the volume of the configuration": names.INTERNAL}
+    places = {
+        "the volumes of Podman": site.names.network_status,
+        "the volume of the configuration": site.names.internal,
+    }
     paths = {what: Path(site.volumes[name].mountpoint) for what, name in places.items() if name in site.volumes}
-    for what, path in {**paths, "the data home": context.paths.data_home}.items():
+    for what, path in {**paths, "the data home": context.paths.site_home}.items():
         space = host.space(path)
         if space is None:
             return Probe("disk", "unknown", f"the room in {path} cannot be told", fix=f"df -h {path}")

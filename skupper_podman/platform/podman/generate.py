@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from skupper_podman.desired import names
 from skupper_podman.desired.resources import Container, Network, Volume
 from skupper_podman.errors import ConflictError
 from skupper_podman.model.units import SiteUnits, UnitFile
@@ -31,7 +30,7 @@ _OF_QUADLET = "PODMAN_SYSTEMD_UNIT"
 def site_units(context: Context, quadlet: bool | None) -> SiteUnits:
     """The files; see :meth:`skupper_podman.platform.Platform.site_units`."""
     podman = context.api.check_version()
-    site = observe(context.api, None)
+    site = observe(context.api, context.names, None)
     if site.spec is None:
         raise not_enabled(context.user, site.leftovers)
     has = _release(podman) >= FIRST
@@ -74,7 +73,9 @@ def _quadlet(context: Context, site: Observation, podman: HostInfo, reason: str)
     network, volumes = _used(site, containers)
     waiting = () if context.paths.system else (sys.executable, "-m", "skupper_podman.supervisor", AWAIT_ARGUMENT)
     python = tuple(item for item in passed_on(context.env) if item[0] == "PYTHONPATH")
-    around = Surroundings(context.uid, context.api.gid, release, waiting, python)
+    around = Surroundings(
+        context.uid, context.api.gid, release, waiting, python, context.names, context.paths.unit_name
+    )
     files = quadlet_files(network, volumes, containers, around)
     manage = _systemctl(context)
     commands = (
@@ -91,7 +92,7 @@ def _containers(site: Observation) -> list[Container]:
     Raises:
         ConflictError: one of them does not exist, so it is not known what it would be.
     """
-    wanted = [*names.COMPONENTS, *(service.container for service in site.services if not service.origin)]
+    wanted = [*site.names.components, *(site.names.service(service) for service in site.services if not service.origin)]
     states = site.present.containers
     missing = [name for name in wanted if name not in states]
     if missing:

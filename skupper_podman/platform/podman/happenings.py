@@ -9,8 +9,6 @@ import datetime
 import re
 from collections.abc import Iterator
 
-from skupper_podman.desired import names
-from skupper_podman.desired.resources import APPLICATION
 from skupper_podman.errors import PlatformError, SkupperError
 from skupper_podman.files import read_bytes
 from skupper_podman.model.events import Happening
@@ -38,12 +36,13 @@ def happenings(context: Context, since: datetime.datetime) -> tuple[tuple[Happen
 
 
 def _podman(context: Context, since: datetime.datetime) -> Iterator[Happening]:
-    volumes = {volume.name for volume in context.api.volumes({APPLICATION[0]: APPLICATION[1]})}
+    own = context.names
+    volumes = {volume.name for volume in context.api.volumes(own.labels)}
     for event in context.api.events(since, context.now(), {"type": ["container", "volume", "network"]}):
         ours = (
-            event.labels.get(APPLICATION[0]) == APPLICATION[1]
+            own.owns(event.labels)
             if event.kind == "container"
-            else (event.name in volumes or event.id in volumes or event.id in names.SITE_VOLUMES)
+            else (event.name in volumes or event.id in volumes or event.id in own.site_volumes)
         )
         if ours and event.action in _ACTIONS:
             moment = datetime.datetime.fromisoformat(event.time)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import takewhile
 from pathlib import Path
 
 from skupper_podman.files import make_directories, read_bytes, remove, write_atomic
-from skupper_podman.paths import UNIT_NAME
+from skupper_podman.paths import NAMESPACES, PROGRAM
 from skupper_podman.plan import Step
 
-_OWN_DIRECTORY = "skupper"
+_OWN_DIRECTORIES = ("skupper", NAMESPACES)
 
 
 def writing(path: Path, content: bytes, mode: int = 0o644) -> Step:
@@ -35,7 +36,7 @@ def writing(path: Path, content: bytes, mode: int = 0o644) -> Step:
 
 
 def deleting(path: Path) -> Step | None:
-    """A step that removes ``path``, None if there is none; its directory goes too if it is Skupper's own and empty."""
+    """A step that removes ``path``, None if there is none; Skupper's own directories around it go too if empty."""
     before = read_bytes(path)
     if before is None:
         return None
@@ -43,12 +44,18 @@ def deleting(path: Path) -> Step | None:
 
     def do() -> None:
         remove(path)
-        if path.parent.name in (_OWN_DIRECTORY, f"{UNIT_NAME}.d"):
-            with contextlib.suppress(OSError):  # other files of ours, or somebody else's, are in it
-                path.parent.rmdir()
+        with contextlib.suppress(OSError):  # other files of ours, or somebody else's, are in it
+            for directory in takewhile(_is_own, path.parents):
+                directory.rmdir()
 
     def undo() -> None:
         make_directories(path.parent)
         write_atomic(path, content, mode)
 
     return Step("delete", f"file {path}", do, undo)
+
+
+def _is_own(directory: Path) -> bool:
+    """Whether nobody but Skupper makes such a directory: of data, of one site's data, of changes to a unit."""
+    changes = directory.name.startswith(PROGRAM) and directory.name.endswith(".service.d")
+    return directory.name in _OWN_DIRECTORIES or directory.parent.name == NAMESPACES or changes

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from skupper_podman import __version__, certs
-from skupper_podman.desired import names
 from skupper_podman.desired.containers import PROGRAM_VERSION, Runtime, claims_ports, ingress_ports
 from skupper_podman.desired.diff import Change, diff
 from skupper_podman.desired.resources import Container
@@ -27,7 +26,7 @@ from skupper_podman.errors import (
     UsageError,
 )
 from skupper_podman.files import read_bytes
-from skupper_podman.model.site import RouterKind, SiteSpec, check_site_name, check_site_ports
+from skupper_podman.model.site import DEFAULT_NETWORK, RouterKind, SiteSpec, check_site_name, check_site_ports
 from skupper_podman.model.siteoptions import merged
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
@@ -47,12 +46,13 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     """Plan the site; see :meth:`skupper_podman.platform.Platform.plan_init`."""
     if request.endpoint:
         context.endpoint = request.endpoint
+    request = replace(request, spec=_named(context, request.spec))
     _check_request(request.spec)
     _lock(context, request)
     podman = preflight.look(context.api)
     if isinstance(podman, SkupperError):
         raise _blocked(context, _completed(request.spec, context.user), podman)
-    site = observe(context.api, None, certificates=True, network=request.spec.network, now=context.now())
+    site = observe(context.api, context.names, None, certificates=True, network=request.spec.network, now=context.now())
     if site.spec is None and site.leftovers:
         raise _left_over(site)
     keys = certs.KeyPool(_KEYS if site.spec is None else 0)
@@ -74,6 +74,12 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     if changes:
         _check_host(context, spec, podman, choice.kind == "embedded")
     return site_plan(context, request, site, Wanted(spec, choice, changes, existed, keys, notices))
+
+
+def _named(context: Context, asked: SiteSpec) -> SiteSpec:
+    """What is asked for, as a site of this name: the usual network is the one that has its name, too."""
+    network = context.names.network if asked.network == DEFAULT_NETWORK else asked.network
+    return replace(asked, namespace=context.names.namespace, network=network)
 
 
 def _changed(request: SiteRequest, found: SiteSpec) -> SiteSpec:
@@ -173,7 +179,7 @@ def _check_request(spec: SiteSpec) -> None:
 
 def _left_over(site: Observation) -> ConflictError:
     found = [f"container {name}" for name in site.containers]
-    found += [f"volume {name}" for name, volume in site.volumes.items() if is_site_volume(volume)]
+    found += [f"volume {name}" for name, volume in site.volumes.items() if is_site_volume(site.names, volume)]
     shown = ", ".join(sorted(found)[:5]) + (", ..." if len(found) > 5 else "")
     return ConflictError(
         f"There are podman resources missing or left from an earlier installation ({shown})",
@@ -215,15 +221,16 @@ def _check_host(
     flags |= {spec.claims_port: "--bind-port-claims"} if spec.claims_port else {}
     published = (*ingress_ports(spec), *claims_ports(spec))
     wanted = preflight.Wanted(
-        containers=names.COMPONENTS,
-        volumes=names.SITE_VOLUMES,
+        containers=context.names.components,
+        volumes=context.names.site_volumes,
         network=spec.network,
         ports=tuple(preflight.WantedPort(port, flags.get(port.host_port, "")) for port in published),
         hosts=spec.ingress_hosts,
         hosts_needed=spec.accepts_links,
         host_image=host_image,
+        names=context.names,
     )
-    blockers = preflight.check(wanted, podman, context.resolved_endpoint(), _host(context), context.paths.data_home)
+    blockers = preflight.check(wanted, podman, context.resolved_endpoint(), _host(context), context.paths.site_home)
     if blockers:
         raise PreflightError(blockers)
 
@@ -238,8 +245,8 @@ def _chosen_image(context: Context, request: SiteRequest, site: Observation, wan
     if kind == "embedded":
         reason = "the site has it" if site.spec and site.spec.router == kind else "it was asked for"
         return RouterImage("embedded", hostimage.host_image().name, f"the embedded router, since {reason}")
-    if site.spec is not None and site.spec.router == kind and names.ROUTER in site.containers:
-        router = site.containers[names.ROUTER]
+    if site.spec is not None and site.spec.router == kind and site.names.router in site.containers:
+        router = site.containers[site.names.router]
         return RouterImage("image", router.image, "the site has it")
     choice = router_image(kind, context.api, context.env, pull=False)
     if choice.kind == "image" and not request.dry_run and context.api.image(choice.image) is None:
@@ -257,7 +264,7 @@ def runtime(choice: RouterImage, program: str) -> Runtime:
 
 def _program(site: Observation) -> str:
     """The version the site runs: ``init`` repairs a site as it is, only ``update`` brings it up to date."""
-    controller = site.containers.get(names.CONTROLLER)
+    controller = site.containers.get(site.names.controller)
     return controller.env.get(PROGRAM_VERSION, "") if controller and controller.detailed else __version__
 
 

@@ -6,14 +6,18 @@ import datetime
 from collections.abc import Collection, Iterable
 
 from skupper_podman import certs
-from skupper_podman.desired import names
+from skupper_podman.desired.names import Names
 from skupper_podman.desired.resources import Authority, Credential
 from skupper_podman.errors import SkupperError
 from skupper_podman.platform.podman.edits import Trees
 
 
 def usable(
-    trees: Trees, volumes: Collection[str], credentials: Iterable[Credential], now: datetime.datetime | None = None
+    own: Names,
+    trees: Trees,
+    volumes: Collection[str],
+    credentials: Iterable[Credential],
+    now: datetime.datetime | None = None,
 ) -> frozenset[Authority | Credential]:
     """The usable ones among the site's authorities and ``credentials``; ``volumes`` are those that exist.
 
@@ -21,7 +25,7 @@ def usable(
     """
     found: set[Authority | Credential] = set()
     authorities: dict[str, bytes] = {}
-    for name in names.AUTHORITIES:
+    for name in own.authorities:
         pair = _pair(trees, name, "") if name in volumes else None
         if pair is not None and certs.belongs(pair) and not _ended(pair, now):
             authorities[name] = pair.certificate

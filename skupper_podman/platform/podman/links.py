@@ -49,7 +49,7 @@ class _Wanted:
 def plan_link_create(context: Context, token: Token, name: str, cost: int | None, *, replacing: bool = False) -> Plan:
     """Plan a link; see :meth:`skupper_podman.platform.Platform.plan_link_create`."""
     context.lock()
-    site = context.site((names.ROUTER,))
+    site = context.site((context.names.router,))
     assert site.spec is not None
     wanted = _wanted(context, site, token, name, cost, replacing=replacing)
     others = {link.name: link.peer_site_id for link in site.links if link != wanted.replaced}
@@ -68,7 +68,7 @@ def plan_link_create(context: Context, token: Token, name: str, cost: int | None
 def plan_link_update(context: Context, name: str, cost: int) -> Plan:
     """Plan to give a link another cost; see :meth:`skupper_podman.platform.Platform.plan_link_update`."""
     context.lock()
-    site = context.site((names.ROUTER,))
+    site = context.site((context.names.router,))
     assert site.spec is not None
     link = _existing(context, site, name)
     _check_cost(cost)
@@ -99,7 +99,7 @@ def plan_link_update(context: Context, name: str, cost: int) -> Plan:
 def plan_link_delete(context: Context, name: str) -> Plan:
     """Plan to remove a link; see :meth:`skupper_podman.platform.Platform.plan_link_delete`."""
     context.lock()
-    site = context.site((names.ROUTER,))
+    site = context.site((context.names.router,))
     steps = _delete_steps(context, site, _existing(context, site, name))
     return Plan(f"Delete link {name}", steps, {"name": name, "warnings": _warnings(site, [])})
 
@@ -121,7 +121,8 @@ def _wanted(
     if old is not None and name in ("", old.name):
         return _Wanted(old.name, cost, old)
     name = tokens.check_link_name(name) if name else tokens.next_link_name(tuple(link.name for link in site.links))
-    if name in site.volumes or context.api.volume(name) is not None:
+    volume = site.names.own(name)
+    if volume in site.volumes or context.api.volume(volume) is not None:
         raise ConflictError(f"link {name} already exists", "choose another name with --name")
     return _Wanted(name, cost, old)
 
@@ -144,10 +145,10 @@ def _existing(context: Context, site: Observation, name: str) -> tokens.LinkSecr
 
 
 def _no_link(context: Context, name: str) -> SkupperError:
-    volume = context.api.volume(name)
+    volume = context.api.volume(context.names.own(name))
     if volume is None:
         return NotFoundError(f'no such link "{name}"', "to see the links: skupper link status")
-    if volume.labels.get("application") != "skupper":
+    if not context.names.owns(volume.labels):
         return ConflictError(f"link volume {name} is not owned by Skupper")
     return InvalidError(f'"{name}" is not a valid link')
 
@@ -197,7 +198,7 @@ def _create_steps(
     steps += _steps(context, site, before, before.with_link(link), present)
     entities = link_connector(site.spec, link)
     for router in _routers(context, site):
-        steps.append(live.adding(router, entities, f"addition of {link.name} to the router{_of(router)}"))
+        steps.append(live.adding(router, entities, f"addition of {link.name} to the router{_of(site, router)}"))
     return tuple(steps)
 
 
@@ -207,7 +208,7 @@ def _delete_steps(context: Context, site: Observation, link: tokens.LinkSecret) 
     # The connector goes first, because it uses the profile.
     entities = tuple(reversed(link_connector(site.spec, link)))
     steps = [
-        live.removing(router, entities, f"removal of {link.name} from the router{_of(router)}")
+        live.removing(router, entities, f"removal of {link.name} from the router{_of(site, router)}")
         for router in (_routers(context, site) if entities else [])
     ]
     return (*steps, *_steps(context, site, before, before.without_link(link.name)))
@@ -215,18 +216,18 @@ def _delete_steps(context: Context, site: Observation, link: tokens.LinkSecret) 
 
 def _present_without(site: Observation, left: SiteState, name: str) -> Present:
     """What will be there when the link is gone, so that one of the same name can be planned."""
-    profile = f"{link_profile_name(name)}/"
+    profile, gone = f"{link_profile_name(name)}/", site.names.own(name)
     files = {
         (volume, path): file
         for (volume, path), file in site.present.files.items()
-        if volume != name and not (volume == names.ROUTER_CERTS and path.startswith(profile))
+        if volume != gone and not (volume == site.names.router_certs and path.startswith(profile))
     }
     # The router configurations are not as they were found either.
     for resource in site_resources(left):
-        if isinstance(resource, VolumeFile) and resource.volume == names.INTERNAL:
+        if isinstance(resource, VolumeFile) and resource.volume == site.names.internal:
             key = (resource.volume, resource.path)
             files |= {key: replace(files[key], content=resource.content)} if key in files else {}
-    volumes = {key: volume for key, volume in site.present.volumes.items() if key != name}
+    volumes = {key: volume for key, volume in site.present.volumes.items() if key != gone}
     return replace(site.present, volumes=volumes, files=files)
 
 
@@ -241,21 +242,21 @@ def _routers(context: Context, site: Observation) -> list[live.LiveRouter]:
     return found
 
 
-def _of(router: live.LiveRouter) -> str:
-    return "" if router.container == names.ROUTER else f" of {router.container}"
+def _of(site: Observation, router: live.LiveRouter) -> str:
+    return "" if router.container == site.names.router else f" of {router.container}"
 
 
 def _router(context: Context, site: Observation) -> live.LiveRouter | None:
     """The site's router, None if it does not run."""
-    info = site.containers.get(names.ROUTER)
+    info = site.containers.get(site.names.router)
     return live.router_in(context.api, info) if info is not None and info.running else None
 
 
 def _warnings(site: Observation, warnings: list[str]) -> list[str]:
-    router = site.containers.get(names.ROUTER)
+    router = site.containers.get(site.names.router)
     if router is None or not router.running:
         warnings.append(
-            f"{names.ROUTER} does not run; the change takes effect when it starts (skupper init repairs it)"
+            f"{site.names.router} does not run; the change takes effect when it starts (skupper init repairs it)"
         )
     return warnings
 

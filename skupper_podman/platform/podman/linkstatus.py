@@ -57,7 +57,7 @@ def _status(
         if row.get("role") == "edge" and row.get("host") == where and row.get("opened") is True:
             # An edge router uses one connection at a time; this one has another link in use.
             return replace(_connected(link, row, answers, now), reason="on standby: another link carries the traffic")
-    reason, fix = _why_not(answers, link, where)
+    reason, fix = _why_not(answers, link, where, site.names.router)
     return LinkStatus(link, "not connected", reason, since=_lost_since(log(), where), fix=fix)
 
 
@@ -71,14 +71,14 @@ def _connected(link: Link, row: Mapping[str, Any], answers: RouterAnswers, now: 
     return LinkStatus(link, "connected", "", peer, since)
 
 
-def _why_not(answers: RouterAnswers, link: Link, where: str) -> tuple[str, str]:
+def _why_not(answers: RouterAnswers, link: Link, where: str, router: str) -> tuple[str, str]:
     """Why the router has no connection for a link, in its own words where it has some; and what mends it."""
     rows = answers.rows("connector")
     if rows is None:
-        return f"the router has no connection to {where}", f"podman logs --tail 20 {names.ROUTER}"
+        return f"the router has no connection to {where}", f"podman logs --tail 20 {router}"
     connector = next((row for row in rows if row.get("name") == link.name), None)
     if connector is None:
-        return "the router does not know the link", f"skupper init && podman restart {names.ROUTER}"
+        return "the router does not know the link", f"skupper init && podman restart {router}"
     message = str(connector.get("connectionMsg") or "").strip()
     if not message:
         return f"still connecting to {where}", f"skupper link status {link.name} --wait 30"

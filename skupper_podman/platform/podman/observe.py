@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import ContainerState, Present
+from skupper_podman.desired.names import Names
 from skupper_podman.desired.records import SERVICE_FILE, parse_spec, placed, tls_was_given
 from skupper_podman.desired.recovery import recovered_services
 from skupper_podman.desired.resources import (
-    APPLICATION,
     Authority,
     Container,
     Credential,
@@ -41,8 +41,6 @@ from skupper_podman.router.config import RouterConfig, RouterConfigError
 HOST_IMAGE_MARK = "localhost/skupper-host"
 """How the reference of every image made of the host begins."""
 
-_LABELS = {APPLICATION[0]: APPLICATION[1]}
-
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -61,11 +59,12 @@ class Observation:
     configs: Mapping[str, RouterConfig] = field(default_factory=dict)
     document: ServicesDocument = field(default_factory=ServicesDocument)
     damage: tuple[str, ...] = ()
+    names: Names = names.DEFAULT
 
     @property
     def leftovers(self) -> bool:
         """True if anything of a site is there."""
-        return bool(self.containers or any(is_site_volume(volume) for volume in self.volumes.values()))
+        return bool(self.containers or any(is_site_volume(self.names, volume) for volume in self.volumes.values()))
 
     def service(self, address: str) -> Service | None:
         """The service of this address."""
@@ -78,43 +77,42 @@ class Observation:
         )
 
 
-def is_site_volume(volume: VolumeInfo) -> bool:
+def is_site_volume(own: Names, volume: VolumeInfo) -> bool:
     """True if the volume is one a site makes: known by its name, or a link's."""
-    if volume.labels.get(APPLICATION[0]) != APPLICATION[1]:
+    if not own.owns(volume.labels):
         return False
-    return volume.name in names.SITE_VOLUMES or volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+    return volume.name in own.site_volumes or volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
 
 
-def is_site_container(container: ContainerInfo) -> bool:
+def is_site_container(own: Names, container: ContainerInfo) -> bool:
     """True if the container is one a site makes: a component, or a service's."""
     labels = container.labels
-    return labels.get(APPLICATION[0]) == APPLICATION[1] and (
-        names.COMPONENT_LABEL in labels or names.ADDRESS_LABEL in labels
-    )
+    return own.owns(labels) and (names.COMPONENT_LABEL in labels or names.ADDRESS_LABEL in labels)
 
 
 def observe(
     api: PodmanApi,
+    own: Names,
     inspect: Iterable[str] | None = (),
     *,
     certificates: bool = False,
     network: str = "",
     now: datetime.datetime | None = None,
 ) -> Observation:
-    """Look at the site. Containers named in ``inspect`` are looked at in detail, all of them if it is None.
+    """Look at the site called by the names ``own``; at containers named in ``inspect`` in detail, at all if it is None.
 
     With ``certificates`` each authority and credential is checked too, which takes a while; one that has ended ``now``
     counts as absent. ``network`` is the one to look for if there is no site: it may have been kept for other containers
     when a site was deleted.
     """
     with ThreadPoolExecutor(max_workers=2) as pool:
-        listing = pool.submit(api.containers, _LABELS)
-        volumes = {volume.name: volume for volume in api.volumes(_LABELS)}
-        containers = {item.name: item for item in listing.result() if is_site_container(item)}
+        listing = pool.submit(api.containers, own.labels)
+        volumes = {volume.name: volume for volume in api.volumes(own.labels)}
+        containers = {item.name: item for item in listing.result() if is_site_container(own, item)}
     containers = _inspected(api, containers, inspect)
     trees = Trees(api.volume, {name: volume.mountpoint for name, volume in volumes.items()})
-    reader = _Reader(trees, volumes, containers)
-    reader.read(names.AUTHORITIES + names.CREDENTIALS if certificates else (names.LOCAL_CLIENT,))
+    reader = _Reader(own, trees, volumes, containers)
+    reader.read(own.authorities + own.credentials if certificates else (own.local_client,))
     spec = reader.spec()
     wanted_network = spec.network if spec else network
     on_host = api.network(wanted_network) if wanted_network else None
@@ -139,6 +137,7 @@ def observe(
         reader.configs,
         reader.document,
         tuple(reader.damage),
+        own,
     )
 
 
@@ -188,22 +187,22 @@ def issued_of(
     """The authorities and credentials of the site that are there, whole, and fit each other."""
     from skupper_podman.platform.podman import issued
 
+    own = Names.of(spec)
     tls = [
-        Credential(
-            names.ROUTER_CERTS, names.SERVICE_CA, item.address, (item.address,), names.tls_directory(item.address)
-        )
+        Credential(own.router_certs, own.service_ca, item.address, (item.address,), names.tls_directory(item.address))
         for item in services
         if item.tls_credentials and not item.tls_files
     ]
-    return issued.usable(trees, volumes.keys(), [*site_credentials(spec), *tls], now)
+    return issued.usable(own, trees, volumes.keys(), [*site_credentials(spec), *tls], now)
 
 
 class _Reader:
     """Reads the files of a site; every question is answered from what :meth:`read` collected."""
 
     def __init__(
-        self, trees: Trees, volumes: Mapping[str, VolumeInfo], containers: Mapping[str, ContainerInfo]
+        self, own: Names, trees: Trees, volumes: Mapping[str, VolumeInfo], containers: Mapping[str, ContainerInfo]
     ) -> None:
+        self._own = own
         self._trees = trees
         self._volumes = volumes
         self._containers = containers
@@ -213,15 +212,15 @@ class _Reader:
         self.damage: list[str] = []
 
     def read(self, more: Iterable[str]) -> None:
-        for name in (names.INTERNAL, names.SERVICES, names.ROUTER_CERTS, *more, *self._link_volumes()):
+        for name in (self._own.internal, self._own.services, self._own.router_certs, *more, *self._link_volumes()):
             if name in self._volumes:
                 for file in self._trees.files(name):
                     self.files[name, file.path] = file
         for (volume, path), file in self.files.items():
-            if volume == names.INTERNAL and path.rpartition("/")[2] == names.ROUTER_CONFIG_FILE:
+            if volume == self._own.internal and path.rpartition("/")[2] == names.ROUTER_CONFIG_FILE:
                 self._read_config(path, file)
-        if names.SERVICES in self._volumes:
-            self._read_services(self.files.get((names.SERVICES, names.SERVICES_FILE)))
+        if self._own.services in self._volumes:
+            self._read_services(self.files.get((self._own.services, names.SERVICES_FILE)))
 
     def _link_volumes(self) -> list[str]:
         return [
@@ -239,7 +238,7 @@ class _Reader:
                 reason = error.message
         found = recovered_services(self.configs)
         if found or (file and file.content.strip()):
-            self.damage.append(f"{names.SERVICES}:{names.SERVICES_FILE}: {reason}")
+            self.damage.append(f"{self._own.services}:{names.SERVICES_FILE}: {reason}")
         for service in found:
             self.document = self.document.put(service)
 
@@ -247,13 +246,13 @@ class _Reader:
         try:
             self.configs[path.rpartition("/")[0]] = RouterConfig.parse(file.content.decode())
         except (RouterConfigError, UnicodeDecodeError) as error:
-            self.damage.append(f"{names.INTERNAL}:{path}: {error}")
+            self.damage.append(f"{self._own.internal}:{path}: {error}")
 
     def links(self) -> tuple[LinkSecret, ...]:
         found = []
         for name in self._link_volumes():
             data = {path: file.content for (volume, path), file in self.files.items() if volume == name}
-            link = parse_link(name, self._volumes[name].labels, data)
+            link = parse_link(self._own.plain(name), self._volumes[name].labels, data)
             if link is not None:
                 link = link if link.created else replace(link, created=_created(self._volumes[name]))
                 found.append(self._at_its_cost(link))
@@ -275,14 +274,14 @@ class _Reader:
 
     def _with_tls(self, service: Service) -> Service:
         """With the TLS files that were given for it, as they are."""
-        kept = self.files.get((names.INTERNAL, f"{service.address}/{SERVICE_FILE}"))
+        kept = self.files.get((self._own.internal, f"{service.address}/{SERVICE_FILE}"))
         if kept is None or not tls_was_given(kept.content):
             return service
         prefix = f"{names.tls_directory(service.address)}/"
         found = [
             (path.removeprefix(prefix), file.content)
             for (volume, path), file in self.files.items()
-            if volume == names.ROUTER_CERTS and path.startswith(prefix)
+            if volume == self._own.router_certs and path.startswith(prefix)
         ]
         return replace(service, tls_files=tuple(sorted(found)))
 
@@ -290,28 +289,28 @@ class _Reader:
         if container is not None:
             ports = tuple(sorted((port.container_port, port.host_port) for port in container.ports))
             ip = container.ports[0].host_ip if container.ports else ""
-            name = container.name if container.name != service.address else ""
+            name = container.name if container.name != self._own.own(service.address) else ""
             return replace(service, container_name=name, host_ports=HostPorts(ip, ports))
-        kept = self.files.get((names.INTERNAL, f"{service.address}/{SERVICE_FILE}"))
-        return placed(service, kept.content) if kept else service
+        kept = self.files.get((self._own.internal, f"{service.address}/{SERVICE_FILE}"))
+        return placed(service, kept.content, self._own.own(service.address)) if kept else service
 
     def spec(self) -> SiteSpec | None:
         """What the site is: as our file says, else read back from its resources as 1.9 does."""
         config = self.configs.get("")
-        kept = self.files.get((names.INTERNAL, names.SITE_FILE))
+        kept = self.files.get((self._own.internal, names.SITE_FILE))
         spec = parse_spec(kept.content) if kept else None
         if spec is not None and (config is None or config.site.id == spec.site_id):
-            return spec
+            return replace(spec, namespace=self._own.namespace)
         name, site_id = (config.router_id, config.site.id) if config else self._identity()
         return self._recovered(name, site_id, config) if name and site_id else None
 
     def _identity(self) -> tuple[str, str]:
-        controller = self._containers.get(names.CONTROLLER)
+        controller = self._containers.get(self._own.controller)
         env = controller.env if controller else {}
         return env.get("SKUPPER_SITE_NAME", ""), env.get("SKUPPER_SITE_ID", "")
 
     def _recovered(self, name: str, site_id: str, config: RouterConfig | None) -> SiteSpec:
-        router, controller = self._containers.get(names.ROUTER), self._containers.get(names.CONTROLLER)
+        router, controller = self._containers.get(self._own.router), self._containers.get(self._own.controller)
         ports = {port.container_port: port.host_port for port in router.ports} if router else {}
         bind_ips = dict.fromkeys(port.host_ip for port in router.ports if port.host_ip) if router else {}
         logs = config.of_type("log") if config else ()
@@ -319,6 +318,7 @@ class _Reader:
         return SiteSpec(
             name=name,
             site_id=site_id,
+            namespace=self._own.namespace,
             router_mode="edge" if config is not None and config.is_edge else "interior",
             ingress="none" if router is not None and not ports else "external",
             ingress_hosts=self._ingress_hosts(),
@@ -326,7 +326,7 @@ class _Reader:
             inter_router_port=ports.get(INTER_ROUTER_PORT, INTER_ROUTER_PORT),
             edge_port=ports.get(EDGE_PORT, EDGE_PORT),
             claims_port=self._claims_port(),
-            network=next(iter(router.networks), "skupper") if router else "skupper",
+            network=next(iter(router.networks), self._own.network) if router else self._own.network,
             router_logging=tuple(plain_level(LogLevel(log.text("module"), log.text("enable"))) for log in logs),
             router="embedded" if embedded else "image",
             router_cpu_millis=router.cpu_millis if router else 0,
@@ -336,14 +336,14 @@ class _Reader:
         )
 
     def _claims_port(self) -> int | None:
-        controller = self._containers.get(names.CONTROLLER)
+        controller = self._containers.get(self._own.controller)
         ports = {port.container_port: port.host_port for port in controller.ports} if controller else {}
         return ports.get(CLAIMS_PORT)
 
     def _ingress_hosts(self) -> tuple[str, ...]:
         from skupper_podman import certs
 
-        file = self._trees.file(names.SITE_SERVER, "tls.crt") if names.SITE_SERVER in self._volumes else None
+        file = self._trees.file(self._own.site_server, "tls.crt") if self._own.site_server in self._volumes else None
         try:
             return certs.facts(file.content).dns_names[1:] if file else ()
         except certs.CertificateError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from skupper_podman.desired import names
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.link import Link, Token
 from skupper_podman.model.service import Service
@@ -25,7 +24,7 @@ def links(context: Context) -> tuple[Link, ...]:
 
 def definition(context: Context) -> Definition:
     """The site as source control keeps it; see :meth:`skupper_podman.platform.Platform.definition`."""
-    site = context.site((names.ROUTER, names.CONTROLLER))
+    site = context.site(context.names.components)
     tokens = (
         Token(link.name, link.kind, dict(link.labels), dict(link.annotations), dict(link.data)) for link in site.links
     )
@@ -41,6 +40,6 @@ def services(context: Context) -> tuple[Service, ...]:
 def site_certificate(context: Context) -> tuple[bytes, bytes]:
     """The certificate shown to others; see :meth:`skupper_podman.platform.Platform.site_certificate`."""
     trees = context.site().trees
-    files = [trees.file(names.SITE_SERVER, name) for name in ("tls.crt", "ca.crt")]
+    files = [trees.file(context.names.site_server, name) for name in ("tls.crt", "ca.crt")]
     certificate, authority = (file.content if file else b"" for file in files)
     return certificate, authority

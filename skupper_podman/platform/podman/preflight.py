@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skupper_podman.desired.resources import APPLICATION, PublishedPort
+from skupper_podman.desired.names import DEFAULT, Names
+from skupper_podman.desired.resources import PublishedPort
 from skupper_podman.errors import Blocker, EndpointError, SkupperError
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.endpoint import Endpoint, check_remote
@@ -39,8 +40,8 @@ class WantedPort:
 class Wanted:
     """What is about to be made: names that must be free or ours, and ports that must be free.
 
-    ``hosts_needed`` says that ``hosts`` must not be empty (the site accepts links); ``host_image`` that containers
-    will run our Python installation.
+    ``names`` tell what is this site's. ``hosts_needed`` says that ``hosts`` must not be empty (the site accepts links);
+    ``host_image`` that containers will run our Python installation.
     """
 
     containers: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class Wanted:
     hosts: tuple[str, ...] = ()
     hosts_needed: bool = False
     host_image: bool = True
+    names: Names = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +167,19 @@ def _network(wanted: Wanted, podman: PodmanFacts, host: Host) -> Iterator[Blocke
 
 def _names(wanted: Wanted, podman: PodmanFacts) -> Iterator[Blocker]:
     for container in podman.containers:
-        if container.name in wanted.containers and not is_ours(container.labels):
+        if container.name in wanted.containers and not wanted.names.owns(container.labels):
             yield Blocker(
                 "name-container",
-                f"a container called {container.name} exists that is not Skupper's",
+                f"a container called {container.name} exists that is not this site's",
                 f"podman rename {container.name} {container.name}-other",
             )
     for volume in podman.volumes:
-        if volume.name in wanted.volumes and not is_ours(volume.labels):
+        if volume.name in wanted.volumes and not wanted.names.owns(volume.labels):
             yield Blocker(
                 "name-volume",
-                f"a volume called {volume.name} exists that is not Skupper's",
+                f"a volume called {volume.name} exists that is not this site's",
                 f"save what is in it, then: podman volume rm {volume.name}",
             )
-
-
-def is_ours(labels: dict[str, str]) -> bool:
-    """True if ``labels`` have the one Skupper puts on everything it makes."""
-    return labels.get(APPLICATION[0]) == APPLICATION[1]
 
 
 def _sub_ids(podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
@@ -214,22 +211,22 @@ def _ports(wanted: Wanted, podman: PodmanFacts | None, host: Host) -> Iterator[B
             yield Blocker("port-twice", f"port {port} is asked for twice", f"choose another one: {flag} PORT".strip())
         elif ip and not _is_address(ip):
             yield Blocker("bind-ip", f"{ip} is not an IP address", _bind_fix(host))
-        elif podman is None or not _publisher(podman, port, ours=True):
-            yield from _port(item, podman, host)
+        elif podman is None or not _publisher(wanted.names, podman, port, ours=True):
+            yield from _port(wanted.names, item, podman, host)
 
 
-def _port(item: WantedPort, podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
+def _port(own: Names, item: WantedPort, podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
     ip, port = item.port.host_ip, item.port.host_port
     problem = host.try_bind(ip, port)
     if problem == "taken":
         owner = host.port_owner(port)
-        other = (_publisher(podman, port, ours=False) if podman else "") or _owner(owner)
+        other = (_publisher(own, podman, port, ours=False) if podman else "") or _owner(owner)
         free = _free_port(host, ip, port)
         other_port = f"choose another port: {item.flag} {free}; or " if item.flag and free else ""
         yield Blocker(
             "port-taken",
             f"port {port} is taken" + (f" by {other}" if other else ""),
-            f"{other_port}{_stopper(podman, port, owner)}",
+            f"{other_port}{_stopper(own, podman, port, owner)}",
         )
     elif problem == "forbidden":
         yield Blocker(
@@ -242,10 +239,10 @@ def _port(item: WantedPort, podman: PodmanFacts | None, host: Host) -> Iterator[
         yield Blocker("bind-ip", f"{ip} is not an address of this host", _bind_fix(host))
 
 
-def _publisher(podman: PodmanFacts, port: int, *, ours: bool) -> str:
+def _publisher(own: Names, podman: PodmanFacts, port: int, *, ours: bool) -> str:
     """The running (or paused) container that publishes ``port``, as ``container NAME``; ours or not ours."""
     for container in podman.containers:
-        right = container.state in ("running", "paused") and is_ours(container.labels) == ours
+        right = container.state in ("running", "paused") and own.owns(container.labels) == ours
         if right and any(published.host_port == port for published in container.ports):
             return f"container {container.name}"
     return ""
@@ -259,8 +256,8 @@ def _owner(owner: Owner | None) -> str:
     return f"a process of user {owner.user}"
 
 
-def _stopper(podman: PodmanFacts | None, port: int, owner: Owner | None) -> str:
-    name = _publisher(podman, port, ours=False) if podman else ""
+def _stopper(own: Names, podman: PodmanFacts | None, port: int, owner: Owner | None) -> str:
+    name = _publisher(own, podman, port, ours=False) if podman else ""
     if name:
         return f"stop it: podman stop {name.removeprefix('container ')}"
     if owner is not None and owner.pid:

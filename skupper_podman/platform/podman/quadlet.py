@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from skupper_podman.desired import names
+from skupper_podman.desired.names import Names
 from skupper_podman.desired.resources import Container, Network, Volume
 from skupper_podman.errors import PlatformError
 from skupper_podman.model.units import UnitFile
@@ -26,10 +27,8 @@ FIRST: Final = (4, 4)
 NAMED: Final = (4, 7)
 """The first one that can be told the name of a network and of a volume."""
 
-MARK: Final = "# Written by skupper generate unit"
-"""How each file begins; ``delete`` removes only files that do."""
+_MARK: Final = "# Written by skupper generate unit"
 
-_SUPERVISOR: Final = "skupper-podman.service"
 _SAID_BY_QUADLET: Final = frozenset({"restart_policy", "idmappings", "netns", "cni_networks", "annotations"})
 """What a unit says by other means (its ``Restart=``), or Podman does by itself."""
 
@@ -37,13 +36,16 @@ _SAID_BY_QUADLET: Final = frozenset({"restart_policy", "idmappings", "netns", "c
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """Who the site runs as, which Podman reads the files (its version's first two numbers), and how to wait for the
-    network: the command of ``ExecStartPre=`` and its environment, empty where the system manager waits."""
+    network: the command of ``ExecStartPre=`` and its environment, empty where the system manager waits. ``names`` are
+    the site's, ``supervisor`` the unit that must not run beside these files."""
 
     uid: int
     gid: int
     podman: tuple[int, int]
     waiting: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    names: Names = names.DEFAULT
+    supervisor: str = "skupper-podman.service"
 
     @property
     def named(self) -> bool:
@@ -61,11 +63,16 @@ def quadlet_files(
     """
     files = []
     if around.named:
-        files.append(UnitFile(f"{_stem(network.name)}.network", _network(network)))
-        files += [UnitFile(f"{_stem(volume.name)}.volume", _volume(volume)) for volume in volumes]
+        files.append(UnitFile(f"{_stem(network.name)}.network", _network(network, around)))
+        files += [UnitFile(f"{_stem(volume.name)}.volume", _volume(volume, around)) for volume in volumes]
     known = {volume.name for volume in volumes}
     files += [UnitFile(f"{unit_of(item)}.container", _container(item, known, around)) for item in containers]
     return tuple(files)
+
+
+def mark(own: Names) -> str:
+    """How each file of a site begins; ``delete`` removes only files that do."""
+    return f"{_MARK}{f' --namespace {own.namespace}' if own.namespace else ''};"
 
 
 def unit_of(container: Container) -> str:
@@ -82,13 +89,13 @@ def _stem(name: str) -> str:
     return name if name.startswith("skupper") else f"skupper-{name}"
 
 
-def _network(network: Network) -> str:
+def _network(network: Network, around: Surroundings) -> str:
     lines = ["[Network]", f"NetworkName={_raw(network.name)}", f"IPv6={_bool(network.ipv6)}", "DisableDNS=false"]
-    return _file([*lines, *_labels(network.labels)])
+    return _file(around, [*lines, *_labels(network.labels)])
 
 
-def _volume(volume: Volume) -> str:
-    return _file(["[Volume]", f"VolumeName={_raw(volume.name)}", *_labels(volume.labels)])
+def _volume(volume: Volume, around: Surroundings) -> str:
+    return _file(around, ["[Volume]", f"VolumeName={_raw(volume.name)}", *_labels(volume.labels)])
 
 
 def _container(container: Container, volumes: set[str], around: Surroundings) -> str:
@@ -99,15 +106,17 @@ def _container(container: Container, volumes: set[str], around: Surroundings) ->
     lines = [line for key, write in _KEYS.items() if key in body for line in write(body[key])]
     if around.named:
         lines = [_through_files(line, container.network, volumes) for line in lines]
-    return _file([*_unit_section(container, around), "[Container]", *lines, *_service_section(container, around)])
+    return _file(
+        around, [*_unit_section(container, around), "[Container]", *lines, *_service_section(container, around)]
+    )
 
 
 def _unit_section(container: Container, around: Surroundings) -> list[str]:
-    router = f"{names.ROUTER}.service"
+    router = f"{around.names.router}.service"
     lines = ["[Unit]", f"Description=Skupper {text(container.name)}"]
     # Two managers of the same containers would start and stop them against each other.
-    lines += [f"Conflicts={_SUPERVISOR}", f"After={_SUPERVISOR}"]
-    if container.name != names.ROUTER:
+    lines += [f"Conflicts={around.supervisor}", f"After={around.supervisor}"]
+    if container.name != around.names.router:
         lines += [f"Wants={router}", f"After={router}"]
     if around.uid == 0:
         lines += ["Wants=network-online.target", "After=network-online.target"]
@@ -116,15 +125,15 @@ def _unit_section(container: Container, around: Surroundings) -> list[str]:
 
 def _service_section(container: Container, around: Surroundings) -> list[str]:
     lines = ["", "[Service]", "Restart=always", "RestartSec=1", "TimeoutStartSec=120", "TimeoutStopSec=30"]
-    if around.waiting and container.name == names.ROUTER:
+    if around.waiting and container.name == around.names.router:
         lines += [f"Environment={assignment(f'{name}={value}')}" for name, value in around.environment]
         # The manager of a user has no network-online.target.
         lines.append("ExecStartPre=-" + " ".join(map(word, around.waiting)))
     return [*lines, "", "[Install]", "WantedBy=default.target"]
 
 
-def _file(lines: Iterable[str]) -> str:
-    return "\n".join([f"{MARK}; skupper delete removes it.", *lines, ""])
+def _file(around: Surroundings, lines: Iterable[str]) -> str:
+    return "\n".join([f"{mark(around.names)} skupper delete removes it.", *lines, ""])
 
 
 def _through_files(line: str, network: str, volumes: set[str]) -> str:

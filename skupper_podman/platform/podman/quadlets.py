@@ -9,23 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from skupper_podman.desired.names import Names
 from skupper_podman.errors import PlatformError
 from skupper_podman.files import read_bytes, remove, write_atomic
 from skupper_podman.model.status import Probe
 from skupper_podman.paths import Paths
 from skupper_podman.plan import Step
 from skupper_podman.platform.podman.context import Context
-from skupper_podman.platform.podman.quadlet import MARK, service_unit
+from skupper_podman.platform.podman.quadlet import mark, service_unit
 from skupper_podman.systemd import Systemd
 
 _KINDS = (".container", ".network", ".volume")
 
 
 def installed(paths: Paths) -> tuple[Path, ...]:
-    """Our files where Podman's generator reads them, those of containers first."""
+    """The site's files where Podman's generator reads them, those of containers first."""
     try:
         found = [path for path in paths.quadlet_dir.glob("skupper*") if path.suffix in _KINDS and path.is_file()]
-        ours = [path for path in found if path.read_bytes().startswith(MARK.encode())]
+        begin = mark(Names(paths.namespace)).encode()
+        ours = [path for path in found if path.read_bytes().startswith(begin)]
     except OSError:
         return ()
     return tuple(sorted(ours, key=lambda path: (_KINDS.index(path.suffix), path.name)))

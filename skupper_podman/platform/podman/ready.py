@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skupper_podman.desired import names
+from skupper_podman.desired.names import Names
 from skupper_podman.errors import PlatformError, SkupperError
 from skupper_podman.model.network import NetworkStatus, SiteStatus
 from skupper_podman.model.service import Service
@@ -39,11 +40,11 @@ def wait_until_ready(context: Context, trees: Trees, site_id: str, timeout: floa
         PlatformError: it did not happen within ``timeout`` seconds, or cannot happen.
     """
     end = context.monotonic() + timeout
-    restarts = {name: _restarts(context, name) for name in names.COMPONENTS}
-    started = _started(context, names.CONTROLLER)
+    restarts = {name: _restarts(context, name) for name in context.names.components}
+    started = _started(context, context.names.controller)
     look = context.monotonic() + _LOOK
     with _Asking(context) as router:
-        while not (router.answered.is_set() and _status_shows(trees, site_id, started)):
+        while not (router.answered.is_set() and _status_shows(trees, context.names, site_id, started)):
             now = context.monotonic()
             if now >= end:
                 break
@@ -63,27 +64,27 @@ def wait_for_service(context: Context, trees: Trees, site_id: str, router_id: st
     Raises:
         PlatformError: it did not happen in time, or cannot happen.
     """
-    begun = context.monotonic()
-    restarts = _restarts(context, service.container)
+    begun, container = context.monotonic(), context.names.service(service)
+    restarts = _restarts(context, container)
     look = begun + _LOOK
-    started = _started(context, service.container)
-    while not _service_shows(trees, site_id, router_id, service, started):
+    started = _started(context, container)
+    while not _service_shows(trees, context.names, site_id, router_id, service, started):
         now = context.monotonic()
         if now >= look:
-            info = context.api.container(service.container)
+            info = context.api.container(container)
             if info is None or _hopeless(info, restarts):
-                raise _failure(context, service.container, f"ended with exit code {info.exit_code if info else 0}")
+                raise _failure(context, container, f"ended with exit code {info.exit_code if info else 0}")
             # The controller may be away: then the service's own router is asked.
-            if now - begun > _PATIENCE and _answers(context, service.container):
+            if now - begun > _PATIENCE and _answers(context, container):
                 return
             look = context.monotonic() + _LOOK
         if now - begun >= SERVICE_TIMEOUT:
-            raise _failure(context, service.container, f"did not answer within {SERVICE_TIMEOUT:g} seconds")
+            raise _failure(context, container, f"did not answer within {SERVICE_TIMEOUT:g} seconds")
         context.sleep(_POLL)
 
 
-def _service_shows(trees: Trees, site_id: str, router_id: str, service: Service, since: float) -> bool:
-    site = _own_status(trees, site_id)
+def _service_shows(trees: Trees, own: Names, site_id: str, router_id: str, service: Service, since: float) -> bool:
+    site = _own_status(trees, own, site_id)
     found = next((router for router in site.routers if router.router.id == router_id), None) if site else None
     # A record older than the container is of a service of that name that was deleted a moment ago.
     if found is None or found.router.start_time < since * 1_000_000:
@@ -123,29 +124,29 @@ class _Asking:
     def _ask(self) -> None:
         self._left.wait(_ASK_FIRST)
         while not self._left.is_set():
-            if _answers(self._context, names.ROUTER):
+            if _answers(self._context, self._context.names.router):
                 self.answered.set()
                 return
             self._left.wait(_ASK_AGAIN)
 
 
-def _status_shows(trees: Trees, site_id: str, since: float) -> bool:
-    tree = trees.tree(names.NETWORK_STATUS)
+def _status_shows(trees: Trees, own: Names, site_id: str, since: float) -> bool:
+    tree = trees.tree(own.network_status)
     try:
         # A file older than the controller is what an earlier one saw.
         if Path(tree.root, names.STATUS_FILE).lstat().st_mtime < since:
             return False
     except OSError:
         return False
-    site = _own_status(trees, site_id)
+    site = _own_status(trees, own, site_id)
     # The site's own router has its name; those of services have longer ones.
     return site is not None and any(router.router.id == site.site.name for router in site.routers)
 
 
-def _own_status(trees: Trees, site_id: str) -> SiteStatus | None:
+def _own_status(trees: Trees, own: Names, site_id: str) -> SiteStatus | None:
     """What the controller last wrote about this site."""
     try:
-        content = trees.tree(names.NETWORK_STATUS).read(names.STATUS_FILE)
+        content = trees.tree(own.network_status).read(names.STATUS_FILE)
         return NetworkStatus.parse(content).site(site_id) if content else None
     except SkupperError:
         return None
@@ -173,7 +174,7 @@ def _restarts(context: Context, name: str) -> int:
 
 
 def _check_containers(context: Context, restarts: Mapping[str, int]) -> None:
-    for name in names.COMPONENTS:
+    for name in context.names.components:
         info = context.api.container(name)
         if info is None:
             raise PlatformError(f"container {name} is gone")
@@ -188,13 +189,13 @@ def _hopeless(info: ContainerInfo, before: int) -> bool:
 
 
 def _late(context: Context, timeout: float, answered: bool) -> PlatformError:
-    for name in names.COMPONENTS:
+    for name in context.names.components:
         info = context.api.container(name)
         if info is None or not info.running:
             return _failure(context, name, f"did not run after {timeout:g} seconds")
     if not answered:
-        return _failure(context, names.ROUTER, f"did not answer within {timeout:g} seconds")
-    return _failure(context, names.CONTROLLER, f"did not see the router within {timeout:g} seconds")
+        return _failure(context, context.names.router, f"did not answer within {timeout:g} seconds")
+    return _failure(context, context.names.controller, f"did not see the router within {timeout:g} seconds")
 
 
 def _failure(context: Context, name: str, what: str) -> PlatformError:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import Change
-from skupper_podman.desired.resources import APPLICATION, Network, Volume
+from skupper_podman.desired.resources import Network, Volume
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform.podman import hostimage
 from skupper_podman.platform.podman.context import Context, not_enabled
@@ -30,7 +30,7 @@ from skupper_podman.supervisor import processes
 def plan_delete(context: Context) -> Plan:
     """Plan to remove the site; see :meth:`skupper_podman.platform.Platform.plan_delete`."""
     context.lock()
-    site = observe(context.api, None)
+    site = observe(context.api, context.names, None)
     notes: list[str] = []
     network = _network(context, site, notes)
     unit = removal_steps(context)
@@ -57,7 +57,7 @@ def _changes(site: Observation) -> list[Change]:
         container = container_of(info)
         changes.append(Change("delete", container, container))
     for volume in site.volumes.values():
-        if is_site_volume(volume):
+        if is_site_volume(site.names, volume):
             found = Volume(volume.name, volume.labels)
             changes.append(Change("delete", found, found))
     return changes
@@ -99,7 +99,7 @@ def _network(context: Context, site: Observation, notes: list[str]) -> Network |
 
 
 def _labelled_networks(context: Context) -> list[NetworkInfo]:
-    ours = {APPLICATION[0]: APPLICATION[1], "app.kubernetes.io/part-of": "skupper"}
+    ours = {**context.names.labels, "app.kubernetes.io/part-of": "skupper"}
     return [info for info in context.api.networks() if ours.items() <= info.labels.items()]
 
 

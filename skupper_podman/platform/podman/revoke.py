@@ -7,7 +7,6 @@ their certificates is no longer trusted; the site keeps its hosts, in their orde
 from __future__ import annotations
 
 from skupper_podman import certs
-from skupper_podman.desired import names
 from skupper_podman.desired.diff import Change
 from skupper_podman.desired.resources import Authority
 from skupper_podman.desired.site import site_credentials
@@ -26,15 +25,15 @@ _TIMEOUT = 120.0
 def plan_revoke(context: Context) -> Plan:
     """Plan the revocation; see :meth:`skupper_podman.platform.Platform.plan_revoke`."""
     context.lock()
-    site = context.site((names.ROUTER,))
+    site = context.site((context.names.router,))
     state = state_of(site)
     spec = state.spec
     if spec.router_mode == "edge":
         raise UsageError("Edge configuration cannot accept connections, so there is no access to revoke")
-    credential = next(item for item in site_credentials(spec) if item.volume == names.SITE_SERVER)
-    router = site.present.containers[names.ROUTER]
+    credential = next(item for item in site_credentials(spec) if item.volume == site.names.site_server)
+    router = site.present.containers[site.names.router]
     changes = [
-        Change("create", Authority(names.SITE_CA), reason="a new one, which signed no token yet"),
+        Change("create", Authority(site.names.site_ca), reason="a new one, which signed no token yet"),
         Change("update", credential, reason="by the new authority"),
     ]
     then: list[Step] = []
@@ -43,7 +42,7 @@ def plan_revoke(context: Context) -> Plan:
         # Connections that exist were authenticated by the old authority: only a restart ends them.
         changes.append(Change("restart", router.container, reason="which ends the links from other sites"))
         then.append(_waiting(context, site.trees, spec.site_id))
-        ahead.append(f"{names.ROUTER} restarts: connections through this site are cut off")
+        ahead.append(f"{site.names.router} restarts: connections through this site are cut off")
     steps = Steps(context.api, site.trees, site.present, certs.KeyPool(2), context.now).make(changes, then)
     steps = (*revoking_all(site), *steps)
     facts = {"name": spec.name, "notes": [], "ahead": ahead, "warnings": []}

@@ -89,7 +89,7 @@ class _Path:
     def _container(self) -> Hop:
         info = self._site.service_container(self._service.address)
         if info is None:
-            return Hop("container", self._service.container, "failing", "it does not exist")
+            return Hop("container", self._site.names.service(self._service), "failing", "it does not exist")
         trouble = examined(self._context, {info.name: info}).trouble(info.name)
         if trouble is not None:
             return Hop("container", info.name, "failing", trouble.detail.removeprefix(f"container {info.name} "))

@@ -35,13 +35,19 @@ from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.config import Entity
 from skupper_podman.router.documents import bridge_listeners, target_connectors
 
-_LABELS_KEPT = ("application", names.ADDRESS_LABEL, names.COMPONENT_LABEL, names.TYPE_LABEL, names.METADATA_LABEL)
+_LABELS_KEPT = (
+    names.APPLICATION_LABEL,
+    names.ADDRESS_LABEL,
+    names.COMPONENT_LABEL,
+    names.TYPE_LABEL,
+    names.METADATA_LABEL,
+)
 
 
 def plan_service_create(context: Context, service: Service) -> Plan:
     """Plan a new service; see :meth:`skupper_podman.platform.Platform.plan_service_create`."""
     context.lock()
-    site = context.site((names.ROUTER,))
+    site = context.site((context.names.router,))
     check_service(service)
     if site.service(service.address) is not None:
         raise ConflictError(f"Service {service.address} already defined", "to see it: skupper service status")
@@ -55,16 +61,16 @@ def plan_service_create(context: Context, service: Service) -> Plan:
     before = state_of(site)
     steps = [*_steps(context, site, before, before.with_service(service)), *_waiting(context, site, service)]
     warnings = (
-        [] if _router_runs(site) else [f"container {names.ROUTER} does not run, so the service cannot be reached"]
+        [] if _router_runs(site) else [f"container {site.names.router} does not run, so the service cannot be reached"]
     )
     warnings += quadlets.missing_note(context.paths)
     notes += servicetls.notes(site, service)
-    facts = {"address": service.address, "container": service.container, "notes": notes, "warnings": warnings}
+    facts = {"address": service.address, "container": site.names.service(service), "notes": notes, "warnings": warnings}
     return Plan(f"Create service {service.address}", tuple(steps), facts)
 
 
 def _router_runs(site: Observation) -> bool:
-    router = site.containers.get(names.ROUTER)
+    router = site.containers.get(site.names.router)
     return router is not None and router.running
 
 
@@ -218,9 +224,10 @@ def _check_free(context: Context, service: Service) -> None:
     Raises:
         ConflictError: by whom is said where it is known.
     """
-    if context.api.container(service.container) is not None:
+    container = context.names.service(service)
+    if context.api.container(container) is not None:
         raise ConflictError(
-            f"a container named {service.container} already exists",
+            f"a container named {container} already exists",
             "choose another name for the service's container with --container-name",
         )
     for _, port in service.host_ports.ports:
@@ -244,9 +251,9 @@ def _port_is_free(ip: str, port: int) -> bool:
 
 def _site_with(context: Context, address: str) -> Observation:
     """The site with its router's container and those that may be the service's in detail."""
-    site = context.site((names.ROUTER,))
+    site = context.site((context.names.router,))
     container = site.service_container(address)
-    return context.site((names.ROUTER, container.name)) if container else site
+    return context.site((site.names.router, container.name)) if container else site
 
 
 def _service(site: Observation, address: str) -> Service:
@@ -257,14 +264,15 @@ def _service(site: Observation, address: str) -> Service:
 
 
 def _deletion(context: Context, site: Observation, service: Service, notes: Iterable[str] = ()) -> Plan:
-    container = context.api.container(service.container)
+    name = site.names.service(service)
+    container = context.api.container(name)
     if container is not None and container.labels.get(names.ADDRESS_LABEL) != service.address:
         raise ConflictError(
-            f"container {service.container} is not managed by Skupper",
-            f"rename it: podman rename {service.container} NEW",
+            f"container {name} is not managed by Skupper",
+            f"rename it: podman rename {name} NEW",
         )
     before = state_of(site)
-    started_by = quadlets.file_of(context.paths, service.container)
+    started_by = quadlets.file_of(context.paths, name)
     steps = [
         *quadlets.removal_steps(context, [started_by] if started_by else []),
         *_steps(context, site, before, before.without_service(service.address)),

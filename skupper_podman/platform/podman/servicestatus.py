@@ -7,6 +7,7 @@ listeners are up where somebody answers, and that every target of this site let 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from skupper_podman.model.service import Service
@@ -53,7 +54,9 @@ def service_statuses(
 ) -> tuple[ServiceStatus, ...]:
     """The state of each service of this site."""
     judge = _Judge(site, answers, containers or Containers(site.containers))
-    return tuple(judge.status(service) for service in own_services(site))
+    return tuple(
+        replace(judge.status(service), container=site.names.service(service)) for service in own_services(site)
+    )
 
 
 class _Judge:
@@ -69,7 +72,11 @@ class _Judge:
         targets = tuple(self._target(*place) for target in service.targets for place in _places(target))
         if info is None:
             return ServiceStatus(
-                service, "failing", f"container {service.container} does not exist", "skupper init", targets=targets
+                service,
+                "failing",
+                f"container {self._site.names.service(service)} does not exist",
+                "skupper init",
+                targets=targets,
             )
         trouble = self._containers.trouble(info.name)
         if trouble is not None:
@@ -110,14 +117,15 @@ class _Judge:
             reason = f"its targets could not be tried: {untried[0].reason}"
             return "unknown", reason, "skupper status"
         if not reachable and targets:
-            fix = f"podman restart {service.container}"
+            fix = f"podman restart {self._site.names.service(service)}"
             return "failing", "its router does not answer for its targets", fix
         if not reachable:
             fix = f"skupper service bind {service.address} host HOST, here or at another site"
             return "ok", "no target anywhere in the network answers for it", fix
         missing = self._listeners_missing(service)
         if missing:
-            fix = f"podman logs --tail 20 {service.container}; podman restart {service.container}"
+            container = self._site.names.service(service)
+            fix = f"podman logs --tail 20 {container}; podman restart {container}"
             return "failing", f"nothing listens on its port {', '.join(map(str, missing))}", fix
         return "ok", "reachable", ""
 

@@ -64,14 +64,14 @@ def trusting(site: Observation, service: Service, trust: bytes) -> Service:
     found = {
         name: file.content
         for name in (CERTIFICATE, KEY)
-        if (file := site.present.files.get((names.ROUTER_CERTS, f"{directory}/{name}"))) is not None
+        if (file := site.present.files.get((site.names.router_certs, f"{directory}/{name}"))) is not None
     }
     return replace(service, tls_files=tuple(sorted({**found, AUTHORITY: trust}.items())))
 
 
 def notes(site: Observation, service: Service) -> list[str]:
     """Where servers find the certificate that the site makes for them."""
-    if not service.tls_credentials or service.tls_files or names.ROUTER_CERTS not in site.volumes:
+    if not service.tls_credentials or service.tls_files or site.names.router_certs not in site.volumes:
         return []
-    place = Path(site.volumes[names.ROUTER_CERTS].mountpoint) / names.tls_directory(service.address)
+    place = Path(site.volumes[site.names.router_certs].mountpoint) / names.tls_directory(service.address)
     return [f"servers of {service.address} must speak TLS, with the certificate made for them in {place}"]

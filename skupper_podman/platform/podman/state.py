@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from skupper_podman.desired import names
 from skupper_podman.desired.containers import PROGRAM_VERSION, Runtime
 from skupper_podman.desired.site import SiteState
 from skupper_podman.errors import ConflictError
@@ -26,9 +25,9 @@ def runtime_of(site: Observation) -> Runtime:
     Raises:
         ConflictError: it does not exist.
     """
-    router = site.containers.get(names.ROUTER)
+    router = site.containers.get(site.names.router)
     if router is None or not router.detailed:
-        raise ConflictError(f"container {names.ROUTER} does not exist", "to repair the site: skupper init")
+        raise ConflictError(f"container {site.names.router} does not exist", "to repair the site: skupper init")
     embedded = router.image.startswith(HOST_IMAGE_MARK)
     return Runtime(
         "embedded" if embedded else "image",

@@ -49,10 +49,10 @@ def site_status(context: Context) -> SiteStatus:
         own = certificate_probes(certificates(site, context.now()), context.now())
         files = [*file_probes(site), disk_probe(context, site)]
         answers, unit_result, containers = asking.result(), unit.result(), looked.result()
-    router = site.containers.get(names.ROUTER)
-    probes = [containers.probe(name) for name in names.COMPONENTS]
-    probes.append(_management_probe(answers))
-    probes += _controller_probe(answers)
+    router = site.containers.get(site.names.router)
+    probes = [containers.probe(name) for name in site.names.components]
+    probes.append(_management_probe(site, answers))
+    probes += _controller_probe(site, answers)
     probes.append(_network_status_probe(context, site))
     probes += [*_network_probe(site, answers), *files, *own]
     probes += [_link_probe(status) for status in _links(context, site, answers)]
@@ -73,9 +73,9 @@ def site_status(context: Context) -> SiteStatus:
     )
 
 
-def _management_probe(answers: RouterAnswers) -> Probe:
+def _management_probe(site: Observation, answers: RouterAnswers) -> Probe:
     if answers.problem:
-        fix = f"podman logs --tail 20 {names.ROUTER}; podman restart {names.ROUTER}"
+        fix = f"podman logs --tail 20 {site.names.router}; podman restart {site.names.router}"
         return Probe("router management", "failing", answers.problem, fix=fix)
     return Probe("router management", "ok", "answers")
 
@@ -83,21 +83,23 @@ def _management_probe(answers: RouterAnswers) -> Probe:
 def _network_status_probe(context: Context, site: Observation) -> Probe:
     name = "network status"
     try:
-        path = Path(site.trees.tree(names.NETWORK_STATUS).root, names.STATUS_FILE)
+        path = Path(site.trees.tree(site.names.network_status).root, names.STATUS_FILE)
         written = datetime.datetime.fromtimestamp(path.lstat().st_mtime, datetime.UTC)
         status = read_network_status(site)
     except (OSError, NotFoundError):
-        return Probe(name, "failing", "not written yet", fix=f"podman restart {names.CONTROLLER}")
+        return Probe(name, "failing", "not written yet", fix=f"podman restart {site.names.controller}")
     except SkupperError as error:
-        return Probe(name, "failing", f"its file is damaged: {error.message}", fix=f"podman restart {names.CONTROLLER}")
+        return Probe(
+            name, "failing", f"its file is damaged: {error.message}", fix=f"podman restart {site.names.controller}"
+        )
     since = written.isoformat(timespec="seconds").replace("+00:00", "Z")
     assert site.spec is not None
     if status.site(site.spec.site_id) is None:
-        return Probe(name, "failing", "this site is not in it", since, f"podman restart {names.CONTROLLER}")
+        return Probe(name, "failing", "this site is not in it", since, f"podman restart {site.names.controller}")
     age = (context.now() - written).total_seconds()
     if age > STALE:
         detail = f"the controller has not renewed it for {age:.0f} s"
-        return Probe(name, "failing", detail, since, f"podman restart {names.CONTROLLER}")
+        return Probe(name, "failing", detail, since, f"podman restart {site.names.controller}")
     return Probe(name, "ok", f"{len(status.sites)} site(s)", since)
 
 
@@ -106,7 +108,7 @@ def all_questions(site: Observation) -> Questions:
     of_services = questions(site)
     types = tuple(dict.fromkeys((*of_services.types, *QUESTIONS.types)))
     own = {names.LOCAL_HOST: 5671}
-    controller = site.containers.get(names.CONTROLLER)
+    controller = site.containers.get(site.names.controller)
     health = ((names.CONTROLLER, HEALTH_PORT),) if controller and controller.image.startswith(REPOSITORY) else ()
     return replace(of_services, types=types, peers=bool(site.links), resolve=tuple(own.items()), health=health)
 
@@ -118,15 +120,15 @@ def _links(context: Context, site: Observation, answers: RouterAnswers) -> tuple
 def router_log(context: Context) -> str:
     """What the site's router wrote lately; empty if it cannot be had."""
     try:
-        return context.api.logs(names.ROUTER, _LOG_LINES)
+        return context.api.logs(context.names.router, _LOG_LINES)
     except SkupperError:
         return ""
 
 
-def _controller_probe(answers: RouterAnswers) -> list[Probe]:
+def _controller_probe(site: Observation, answers: RouterAnswers) -> list[Probe]:
     """What the controller says of itself; nothing where it could not be asked, which other probes tell."""
     return [
-        Probe("controller", "failing", f"it is not well: {reason}", fix=f"podman restart {names.CONTROLLER}")
+        Probe("controller", "failing", f"it is not well: {reason}", fix=f"podman restart {site.names.controller}")
         if reason
         else Probe("controller", "ok", "answers")
         for reason in answers.health.values()
@@ -142,7 +144,7 @@ def _network_probe(site: Observation, answers: RouterAnswers) -> list[Probe]:
     wrong = [reason for reason in answers.resolve.values() if reason]
     if wrong:
         detail = f"its DNS server does not answer: in a container {wrong[0]}"
-        return [Probe(name, "failing", detail, fix=f"podman restart {names.CONTROLLER}")]
+        return [Probe(name, "failing", detail, fix=f"podman restart {site.names.controller}")]
     return [Probe(name, "ok", "names are resolved")] if answers.resolve else []
 
 
@@ -178,9 +180,9 @@ def read_network_status(site: Observation) -> NetworkStatus:
     Raises:
         NotFoundError: it has not written anything yet. NetworkStatusError: the file is damaged.
     """
-    content = site.trees.tree(names.NETWORK_STATUS).read(names.STATUS_FILE)
+    content = site.trees.tree(site.names.network_status).read(names.STATUS_FILE)
     if not content:
-        raise NotFoundError("Site information is not yet available", f"podman logs --tail 20 {names.CONTROLLER}")
+        raise NotFoundError("Site information is not yet available", f"podman logs --tail 20 {site.names.controller}")
     return _parsed(content)
 
 
@@ -209,8 +211,8 @@ def incoming_links(context: Context) -> tuple[IncomingLink, ...]:
 def versions(context: Context) -> VersionInfo:
     """See :meth:`skupper_podman.platform.Platform.versions`."""
     try:
-        router = context.api.container(names.ROUTER)
-        controller = context.api.container(names.CONTROLLER)
+        router = context.api.container(context.names.router)
+        controller = context.api.container(context.names.controller)
     except SkupperError:
         return VersionInfo(SKUPPER_VERSION)
     found = (("transport", router), ("controller", controller))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from skupper_podman import certs
 from skupper_podman.desired.diff import Change, Present
+from skupper_podman.desired.names import APPLICATION_LABEL
 from skupper_podman.desired.resources import (
     Authority,
     Container,
@@ -161,7 +162,7 @@ class Steps:
             try:
                 self.api.create_container(container)
             except ConflictError:
-                if not self.api.remove_unreadable(name):
+                if not self.api.remove_unreadable(name, _whose(container)):
                     raise
                 self.api.create_container(container)
             self.api.start(name)
@@ -250,6 +251,11 @@ class _EditGroup:
         for edit in reversed(self._done):
             edit.undo()
         self._done.clear()
+
+
+def _whose(container: Container) -> dict[str, str | None]:
+    """The label by which other containers of its site are known."""
+    return {APPLICATION_LABEL: container.labels.get(APPLICATION_LABEL, "")}
 
 
 def _pair_files(volume: str, prefix: str, pair: certs.KeyPair) -> list[VolumeFile]:

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from skupper_podman import certs
 from skupper_podman.claimstore import ClaimStore
-from skupper_podman.desired import names
 from skupper_podman.desired.claimrecords import ClaimRecord, is_record_name, rfc3339
 from skupper_podman.desired.tokens import (
     CLAIM_EXPIRATION,
@@ -40,7 +39,7 @@ def plan_token(context: Context, request: TokenRequest) -> TokenPlan:
     """Plan to issue a token; see :meth:`skupper_podman.platform.Platform.plan_token`."""
     if request.kind == "claim":
         context.lock()
-    site = context.site(names.COMPONENTS)
+    site = context.site(context.names.components)
     spec = site.spec
     assert spec is not None
     host = _host(spec, request.ingress_host)
@@ -59,7 +58,7 @@ def plan_token(context: Context, request: TokenRequest) -> TokenPlan:
 def claims(context: Context) -> tuple[Claim, ...]:
     """The claims given away; see :meth:`skupper_podman.platform.Platform.claims`."""
     site = context.site()
-    if names.CLAIMS not in site.volumes:
+    if site.names.claims not in site.volumes:
         return ()
     store = _store(site)
     return tuple(_claim(store, name) for name in store.names())
@@ -69,7 +68,7 @@ def plan_claim_revoke(context: Context, name: str) -> Plan:
     """Plan to end a claim; see :meth:`skupper_podman.platform.Platform.plan_claim_revoke`."""
     context.lock()
     site = context.site()
-    store = _store(site) if names.CLAIMS in site.volumes else None
+    store = _store(site) if site.names.claims in site.volumes else None
     if store is None or name not in store.names():
         raise NotFoundError(
             f'No such claim "{name}"',
@@ -80,7 +79,7 @@ def plan_claim_revoke(context: Context, name: str) -> Plan:
 
 def revoking_all(site: Observation) -> tuple[Step, ...]:
     """Steps that end every claim of the site, as ``revoke-access`` must."""
-    if names.CLAIMS not in site.volumes:
+    if site.names.claims not in site.volumes:
         return ()
     store = _store(site)
     return tuple(_removing(store, name) for name in store.names())
@@ -102,7 +101,7 @@ def _removing(store: ClaimStore, name: str) -> Step:
 
 
 def _store(site: Observation) -> ClaimStore:
-    return ClaimStore(site.trees.tree(names.CLAIMS))
+    return ClaimStore(site.trees.tree(site.names.claims))
 
 
 def _claim(store: ClaimStore, name: str) -> Claim:
@@ -144,10 +143,14 @@ def _no_claims(site: Observation) -> SkupperError | None:
             "this site was made with --bind-port-claims 0 and redeems no claims",
             "issue a certificate: --token-type cert",
         )
-    controller = site.containers.get(names.CONTROLLER)
-    if names.CLAIMS not in site.volumes or controller is None or not _published(site, names.CONTROLLER, CLAIMS_PORT):
+    controller = site.containers.get(site.names.controller)
+    if (
+        site.names.claims not in site.volumes
+        or controller is None
+        or not _published(site, site.names.controller, CLAIMS_PORT)
+    ):
         return ConflictError(
-            f"container {names.CONTROLLER} does not serve the claims port", "to repair the site: skupper init"
+            f"container {site.names.controller} does not serve the claims port", "to repair the site: skupper init"
         )
     return None
 
@@ -172,7 +175,7 @@ def _claim_plan(context: Context, site: Observation, request: TokenRequest, host
             f'a claim called "{record.name}" already exists',
             f"choose another name with --name, or end it: skupper token revoke {record.name}",
         )
-    token = _token_of(site, record, _published(site, names.CONTROLLER, CLAIMS_PORT))
+    token = _token_of(site, record, _published(site, site.names.controller, CLAIMS_PORT))
     uses = "any number of uses" if record.remaining is None else f"{record.remaining} use(s)"
     until = rfc3339(record.expires) if record.expires else "never"
     keeping = Step(
@@ -202,9 +205,9 @@ def _forget(store: ClaimStore, record: ClaimRecord) -> None:
 
 def _token_of(site: Observation, record: ClaimRecord, port: int) -> Token:
     assert site.spec is not None
-    file = site.trees.file(names.SITE_CA, "tls.crt")
+    file = site.trees.file(site.names.site_ca, "tls.crt")
     if file is None:
-        raise _no_authority()
+        raise _no_authority(site)
     host = f"[{record.host}]" if ":" in record.host else record.host
     url = f"https://{host}:{port}/{record.name}"
     token = claim_token(record.name, site.spec.site_id, url, record.password, file.content)
@@ -217,10 +220,10 @@ def _token_of(site: Observation, record: ClaimRecord, port: int) -> Token:
 
 
 def _asleep(site: Observation) -> list[str]:
-    controller = site.containers.get(names.CONTROLLER)
+    controller = site.containers.get(site.names.controller)
     if controller is not None and controller.running:
         return []
-    return [f"{names.CONTROLLER} does not run; the claim can be redeemed when it does (skupper init repairs it)"]
+    return [f"{site.names.controller} does not run; the claim can be redeemed when it does (skupper init repairs it)"]
 
 
 def _certificate_plan(
@@ -250,8 +253,8 @@ def _ports(site: Observation) -> tuple[int, int]:
     """The ports published on the host, as the container has them; as asked for where there is no container."""
     assert site.spec is not None
     return (
-        _published(site, names.ROUTER, INTER_ROUTER_PORT) or site.spec.inter_router_port,
-        _published(site, names.ROUTER, EDGE_PORT) or site.spec.edge_port,
+        _published(site, site.names.router, INTER_ROUTER_PORT) or site.spec.inter_router_port,
+        _published(site, site.names.router, EDGE_PORT) or site.spec.edge_port,
     )
 
 
@@ -262,17 +265,17 @@ def _published(site: Observation, container: str, port: int) -> int:
     return ports.get(port, 0)
 
 
-def _no_authority() -> PlatformError:
+def _no_authority(site: Observation) -> PlatformError:
     return PlatformError(
-        f"error retrieving CA secret - the certificate authority in volume {names.SITE_CA} is missing or damaged",
+        f"error retrieving CA secret - the certificate authority in volume {site.names.site_ca} is missing or damaged",
         "to repair it: skupper init (links and tokens made before must then be made anew)",
     )
 
 
 def _authority(site: Observation) -> certs.KeyPair:
-    files = (site.trees.file(names.SITE_CA, name) for name in ("tls.crt", "tls.key"))
+    files = (site.trees.file(site.names.site_ca, name) for name in ("tls.crt", "tls.key"))
     certificate, key = (file.content if file else b"" for file in files)
     pair = certs.KeyPair(certificate, key)
     if not certificate or not key or not certs.belongs(pair):
-        raise _no_authority()
+        raise _no_authority(site)
     return pair

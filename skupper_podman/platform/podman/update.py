@@ -34,7 +34,7 @@ def plan_update(context: Context, *, force_restart: bool, timeout: float, dry_ru
     podman = preflight.look(context.api)
     if isinstance(podman, SkupperError):
         raise podman
-    site = observe(context.api, None, certificates=True)
+    site = observe(context.api, context.names, None, certificates=True)
     if site.spec is None:
         raise not_enabled(context.user, site.leftovers)
     check_version(site)
