@@ -116,14 +116,20 @@ def issue(
     key: bytes,
     now: datetime.datetime,
     serial: int | None = None,
+    *,
+    lifetime: datetime.timedelta = LIFETIME,
+    client_only: bool = False,
 ) -> KeyPair:
     """A certificate for both ends of TLS, signed by ``authority``, with ``hosts`` as alternative names in this order.
+
+    With ``client_only`` nobody who checks takes it for a server's.
 
     Raises:
         CertificateError: the authority's certificate or key cannot be read.
     """
     parent, parent_key, private = _load(authority.certificate), _load_key(authority.key), _load_key(key)
-    builder = _builder(_subject(common_name), parent.subject, private.public_key(), now, serial)
+    usages = (ExtendedKeyUsageOID.CLIENT_AUTH,) if client_only else _BOTH_ENDS
+    builder = _builder(_subject(common_name), parent.subject, private.public_key(), now, serial, lifetime, usages)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(authority=False), critical=True)
     builder = builder.add_extension(_authority_key_identifier(parent, parent_key), critical=False)
@@ -205,10 +211,18 @@ def _load_key(key: bytes) -> rsa.RSAPrivateKey:
     return loaded
 
 
+_BOTH_ENDS: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: rsa.RSAPublicKey, now: datetime.datetime, serial: int | None
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: rsa.RSAPublicKey,
+    now: datetime.datetime,
+    serial: int | None,
+    lifetime: datetime.timedelta = LIFETIME,
+    usages: Iterable[x509.ObjectIdentifier] = _BOTH_ENDS,
 ) -> x509.CertificateBuilder:
-    usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -216,8 +230,8 @@ def _builder(
         .public_key(public)
         .serial_number(secrets.randbits(127) + 1 if serial is None else serial)
         .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + LIFETIME)
-        .add_extension(usages, critical=False)
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     )
 
 

@@ -21,7 +21,8 @@ def _shell_scripts() -> list[str]:
     found = []
     for directory in ("scripts", ".ci", "gateway_bundle", "templates"):
         for path in sorted((TOP / directory).rglob("*")):
-            if path.is_file() and path.read_bytes().startswith(SHEBANGS):
+            # launch.py and remove.py only begin as shell scripts; tests/gateway runs them by every shell.
+            if path.is_file() and path.suffix != ".py" and path.read_bytes().startswith(SHEBANGS):
                 found.append(str(path))
     return found
 

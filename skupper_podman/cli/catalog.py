@@ -21,6 +21,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("site", "Delete skupper installation"),
     "doctor": ("doctor", "Check the host and the site, and say what mends what is broken"),
     "expose": ("expose", "Expose one or more network services"),
+    "gateway": ("", "Manage skupper gateway definitions"),
+    "gateway bind": ("gateway", "Bind a process to the service network"),
+    "gateway delete": ("gateway", "Delete the gateway and revoke its credential"),
+    "gateway export-config": ("gateway", "Export the configuration for a gateway definition"),
+    "gateway expose": ("gateway", "Expose a process to the service network (ensure gateway and cluster service)"),
+    "gateway forward": ("gateway", "Forward an address to the service network"),
+    "gateway generate-bundle": ("gateway", "Generate an installation bundle using a gateway config file"),
+    "gateway init": ("gateway", "Initialize a gateway to the service network"),
+    "gateway status": ("gateway", "Report the status of the gateways of the current site"),
+    "gateway unbind": ("gateway", "Unbind a process from the service network"),
+    "gateway unexpose": ("gateway", "Unexpose a process previously exposed to the service network"),
+    "gateway unforward": ("gateway", "Stop forwarding an address to the service network"),
     "generate": ("", "Print files made of the site"),
     "generate unit": ("generate", "Print the systemd units that run the site"),
     "export": ("export", "Write the site, its services and links for apply"),
@@ -62,7 +74,6 @@ HIDDEN: dict[str, str] = {"__complete": "completion"}
 _KUBERNETES = "exists only on the kubernetes platform"
 ABSENT: dict[str, tuple[str, str]] = {
     "debug policies": (_KUBERNETES, "a podman site has no policies"),
-    "gateway": (_KUBERNETES, "make this host a site of its own with 'skupper init'"),
 }
 
 # Names of releases before 1.0, for "did you mean".

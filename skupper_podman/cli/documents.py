@@ -47,6 +47,12 @@ kind               keys of ``data``
 ``ServiceLabels``  ``address``, ``labels``
 ``Token``          ``action`` (``created`` or ``revoked``), ``file``, ``name``, ``type`` (``claim`` or ``cert``),
                    ``facts``
+``GatewayStatus``  ``gateways`` [{name, kind (``local`` or ``bundle``), type, generation, version, connected (null
+                   while it is not known), address, uptimeSeconds, created, expires, daysLeft, site {host, port},
+                   problem, bindings, forwards [{name, address, protocol, host, port}]}]
+``Gateway``        ``action`` (``bundled``, ``created``, ``changed``, ``deleted``, ``exported``, ``bound``, ``unbound``,
+                   ``forwarded``, ``unforwarded``, ``exposed`` or ``unexposed``), ``name``, ``file`` or ``address``,
+                   ``facts``
 ``Manifest``       ``file``, ``images`` [{name, repository}], ``variables``
 ``Manual``         ``directory``, ``files``
 =================  ==================================================================================================
@@ -63,6 +69,7 @@ from collections.abc import Mapping, Sequence
 from skupper_podman.cli.result import Json
 from skupper_podman.model.doctor import BY_ID, Finding
 from skupper_podman.model.events import EventGroup
+from skupper_podman.model.gateway import Bridge, GatewayStatus
 from skupper_podman.model.link import Claim, IncomingLink, LinkStatus
 from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite, SiteStatus
 from skupper_podman.model.service import Service
@@ -329,6 +336,42 @@ def token_list(claims: Sequence[Claim], now: datetime.datetime) -> dict[str, Jso
             }
             for claim in claims
         ]
+    }
+
+
+def gateways(found: Sequence[GatewayStatus], now: datetime.datetime) -> dict[str, Json]:
+    """The data of ``GatewayStatus``."""
+    return {"gateways": [_gateway(item, now) for item in found]}
+
+
+def _gateway(item: GatewayStatus, now: datetime.datetime) -> dict[str, Json]:
+    record = item.record
+    return {
+        "name": record.name,
+        "kind": record.kind,
+        "type": record.type or None,
+        "generation": record.generation,
+        "version": item.version or None,
+        "connected": item.connected,
+        "address": item.address or None,
+        "uptimeSeconds": item.since,
+        "created": timestamp(record.created),
+        "expires": timestamp(record.expires),
+        "daysLeft": (record.expires - now).days,
+        "site": {"host": record.edge_host, "port": record.edge_port},
+        "problem": item.problem or None,
+        "bindings": [_bridge(bridge) for bridge in record.definition.bindings],
+        "forwards": [_bridge(bridge) for bridge in record.definition.forwards],
+    }
+
+
+def _bridge(bridge: Bridge) -> dict[str, Json]:
+    return {
+        "name": bridge.name,
+        "address": bridge.address,
+        "protocol": bridge.protocol,
+        "host": bridge.host,
+        "port": bridge.port,
     }
 
 

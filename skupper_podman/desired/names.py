@@ -108,6 +108,8 @@ class Names:
     prometheus_storage = _Own("prometheus-storage-volume")
     claims = _Own("skupper-claims")
     """Ours: the records of claims that this site gave away; only a site that accepts links has it."""
+    gateways = _Own("skupper-gateways")
+    """Ours: the records of gateways, and their authorities; only a site that has any has it."""
 
     @classmethod
     def of(cls, spec: SiteSpec) -> Names:
@@ -177,7 +179,7 @@ class Names:
     @property
     def site_volumes(self) -> tuple[str, ...]:
         """Every volume a site may have that has no links."""
-        return (*self.authorities, *self.credentials, *self.plain_volumes, self.claims)
+        return (*self.authorities, *self.credentials, *self.plain_volumes, self.claims, self.gateways)
 
 
 DEFAULT: Final = Names()

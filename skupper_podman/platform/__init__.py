@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # only named in annotations: a command that needs no platform must not pay for loading them
+    from skupper_podman.desired.gatewaybundle import Bundle
     from skupper_podman.model.definition import Definition
     from skupper_podman.model.doctor import Finding
     from skupper_podman.model.events import Happening
+    from skupper_podman.model.gateway import GatewayRecord, GatewayRequest, GatewayStatus
     from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
     from skupper_podman.model.network import NetworkStatus
     from skupper_podman.model.service import Service, Target
@@ -65,6 +67,18 @@ class TokenPlan:
     kind: Literal["claim", "cert"]
     steps: tuple[Step, ...]
     content: Callable[[], bytes]
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPlan:
+    """A gateway about to be let in: what must be done first, and then its bundle (secret).
+
+    ``facts`` has ``name``, ``generation``, ``host``, ``port``, ``expires``.
+    """
+
+    steps: tuple[Step, ...]
+    bundle: Callable[[], Bundle]
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -153,6 +167,22 @@ class Platform(Protocol):
         """Plan to end a claim: nobody can redeem it any more."""
         ...
 
+    def gateways(self) -> tuple[GatewayRecord, ...]:
+        """The gateways that this site lets in, by name, without a probe."""
+        ...
+
+    def gateway_status(self) -> tuple[GatewayStatus, ...]:
+        """Probe the gateways that this site lets in, local ones and those of bundles."""
+        ...
+
+    def plan_gateway_bundle(self, request: GatewayRequest) -> GatewayPlan:
+        """Plan to let a gateway in, or to give one that is known its next bundle; the caller writes or launches it."""
+        ...
+
+    def plan_gateway_delete(self, name: str) -> Plan:
+        """Plan to revoke the credential of a gateway, alone, to end its connection and to forget it."""
+        ...
+
     def identity(self) -> tuple[str, str]:
         """Name and id of the site, without a probe.
 
@@ -237,4 +267,4 @@ class Platform(Protocol):
         ...
 
 
-__all__ = ["Collected", "Platform", "SiteRequest", "TokenPlan", "TokenRequest"]
+__all__ = ["Collected", "GatewayPlan", "Platform", "SiteRequest", "TokenPlan", "TokenRequest"]

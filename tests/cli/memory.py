@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from skupper_podman import SKUPPER_VERSION
 from skupper_podman.desired.claimrecords import rfc3339
+from skupper_podman.desired.gatewaybundle import Bundle, BundleRouter, BundleSecrets, BundleSite, make_bundle
 from skupper_podman.desired.tokens import (
     CLAIM_EXPIRATION,
     GENERATED_BY,
@@ -18,9 +19,11 @@ from skupper_podman.desired.tokens import (
     next_link_name,
 )
 from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError, UsageError
+from skupper_podman.gateway.programs import bundle_programs
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.doctor import Finding
 from skupper_podman.model.events import Happening
+from skupper_podman.model.gateway import GatewayRecord, GatewayRequest, GatewayStatus
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkState, LinkStatus, Token
 from skupper_podman.model.network import Address, Connector, Listener, NetworkStatus, Router, RouterStatus, Site
 from skupper_podman.model.network import SiteStatus as NetworkSite
@@ -31,7 +34,7 @@ from skupper_podman.model.siteoptions import differences, merged
 from skupper_podman.model.status import Probe, ServiceStatus, SiteStatus, TargetStatus, VersionInfo
 from skupper_podman.model.units import SiteUnits, UnitFile
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
+from skupper_podman.platform import GatewayPlan, SiteRequest, TokenPlan, TokenRequest
 from skupper_podman.redact import Redactor
 
 SITE_ID = "484cccc3-401c-4c30-a6ed-73382701b18a"
@@ -109,6 +112,8 @@ class MemoryPlatform:
     ahead: tuple[str, ...] = ()
     tasks: tuple[str, ...] = ()
     tokens: dict[str, Token] = field(default_factory=dict)
+    gateways_by_name: dict[str, GatewayRecord] = field(default_factory=dict)
+    connected: frozenset[str] = frozenset()
     trust: bytes = b""
     broken_step: BaseException | None = None
 
@@ -183,6 +188,62 @@ class MemoryPlatform:
         self.tasks = () if not dry_run else tasks
         title = f"Update site {site.name}" if steps else f"Site {site.name} is up to date"
         return self._plan(title, steps, tasks=tasks, ahead=self.ahead, timeout=timeout)
+
+    def gateways(self) -> tuple[GatewayRecord, ...]:
+        self._site()
+        return tuple(self.gateways_by_name[name] for name in sorted(self.gateways_by_name))
+
+    def gateway_status(self) -> tuple[GatewayStatus, ...]:
+        return tuple(
+            GatewayStatus(record, True, "2.7.3", 60.0, "192.0.2.77:4711")
+            if record.name in self.connected
+            else GatewayStatus(record, False, problem="it is not connected")
+            for record in self.gateways()
+        )
+
+    def plan_gateway_bundle(self, request: GatewayRequest) -> GatewayPlan:
+        site = self._site()
+        name, before = request.definition.name, self.gateways_by_name.get(request.definition.name)
+        generation = before.generation + 1 if before else 1
+        expires = ISSUED + request.validity
+        kept = before.services if before else ()
+        record = GatewayRecord(
+            request.definition, request.kind, request.type, generation, ISSUED, expires, "192.0.2.5", 45671,
+            f"skupper-gateway-{name}", kept if request.services is None else request.services,
+        )  # fmt: skip
+
+        def do() -> None:
+            self.gateways_by_name[name] = record
+
+        def undo() -> None:
+            self.gateways_by_name.pop(name, None)
+            if before:
+                self.gateways_by_name[name] = before
+
+        def bundle() -> Bundle:
+            return make_bundle(
+                request.definition, BundleSite(SITE_ID, site.name, "192.0.2.5", 45671, "1.9.6"),
+                BundleSecrets(b"CERT", b"KEY", b"OWN", b"CA", expires), BundleRouter("image"), bundle_programs(),
+                generation=generation, now=ISSUED, kind=request.kind, tls=request.tls,
+            )  # fmt: skip
+
+        step = Step("create", f"record of gateway {name}", do, undo)
+        return GatewayPlan((step,), bundle, {"name": name, "generation": generation, "warnings": self.warnings})
+
+    def plan_gateway_delete(self, name: str) -> Plan:
+        self._site()
+        if name not in self.gateways_by_name:
+            raise NotFoundError(f'No such gateway "{name}"', "to see them: skupper gateway status")
+        record = self.gateways_by_name[name]
+
+        def do() -> None:
+            del self.gateways_by_name[name]
+
+        def undo() -> None:
+            self.gateways_by_name[name] = record
+
+        step = Step("delete", f"record of gateway {name}", do, undo)
+        return self._plan(f"Revoke and delete gateway {name}", (step,), name=name)
 
     def plan_revoke(self) -> Plan:
         site = self._site()

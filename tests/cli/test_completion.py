@@ -41,7 +41,7 @@ def words(answer: Answer) -> list[str]:
         (["expose", "--protocol", "http"], ["http", "http2"]),
         (["token", "create", "x"], [":files"]),
         (["link", "create", "t", ""], []),
-        (["gateway", ""], []),
+        (["gateway", "un"], ["unbind", "unexpose", "unforward"]),
         (["nope", ""], []),
     ],
 )

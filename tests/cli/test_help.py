@@ -39,6 +39,7 @@ Available Commands:
   doctor        Check the host and the site, and say what mends what is broken
   export        Write the site, its services and links for apply
   expose        Expose one or more network services
+  gateway       Manage skupper gateway definitions
   generate      Print files made of the site
   help          Help about any command
   init          Initialise skupper installation

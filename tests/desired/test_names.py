@@ -29,7 +29,7 @@ def test_the_site_without_a_name_has_the_names_of_1_9() -> None:
     assert (DEFAULT.network, DEFAULT.internal, DEFAULT.claims) == ("skupper", "skupper-internal", "skupper-claims")
     assert DEFAULT.service(BACKEND) == "backend"
     assert DEFAULT.service(PUBLISHED) == "front"
-    assert len(DEFAULT.site_volumes) == len(set(DEFAULT.site_volumes)) == 16
+    assert len(DEFAULT.site_volumes) == len(set(DEFAULT.site_volumes)) == 17
 
 
 def test_a_named_site_adds_its_name_everywhere() -> None:

@@ -404,6 +404,11 @@ class PodmanApi:
             raise PlatformError(f"{what}: Podman says done, but it is not there")
         return image
 
+    def export_image(self, name: str) -> bytes:
+        """The image ``name`` as an archive that podman and docker load."""
+        path, what = f"images/{segment(name)}/get", f"export image {name}"
+        return self._http.request("GET", path, params={"format": "docker-archive"}, timeout=300.0, what=what).content
+
     def remove_image(self, name: str, force: bool = False) -> None:
         """Remove image ``name``; it may not exist.
 

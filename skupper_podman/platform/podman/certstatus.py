@@ -97,10 +97,11 @@ class _Look:
 
     def at(self, place: _Place) -> Certificate:
         from skupper_podman import certs
+        from skupper_podman.desired.gatewaytrust import site_part
 
         if place.volume not in self._site.volumes:
             return Certificate(place.name, place.kind, f"volume {place.volume} does not exist", "skupper init")
-        trust = self._read(place, "ca.crt") if place.kind != "authority" else b""
+        trust = site_part(self._read(place, "ca.crt")) if place.kind != "authority" else b""
         shown = trust if place.only_trust else self._read(place, "tls.crt")
         key = b"" if place.only_trust else self._read(place, "tls.key")
         missing = [

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Collection, Iterable
 
 from skupper_podman import certs
+from skupper_podman.desired.gatewaytrust import site_part
 from skupper_podman.desired.names import Names
 from skupper_podman.desired.resources import Authority, Credential
 from skupper_podman.errors import SkupperError
@@ -39,7 +40,7 @@ def usable(
 
 def _is_usable(trees: Trees, credential: Credential, authority: bytes, now: datetime.datetime | None) -> bool:
     prefix = f"{credential.directory}/" if credential.directory else ""
-    if _read(trees, credential.volume, f"{prefix}ca.crt") != authority:
+    if site_part(_read(trees, credential.volume, f"{prefix}ca.crt")) != authority:
         return False
     if credential.ca_only:
         return True

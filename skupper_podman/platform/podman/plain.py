@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skupper_podman.desired.gatewaytrust import site_part
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.link import Link, Token
 from skupper_podman.model.service import Service
@@ -42,4 +43,4 @@ def site_certificate(context: Context) -> tuple[bytes, bytes]:
     trees = context.site().trees
     files = [trees.file(context.names.site_server, name) for name in ("tls.crt", "ca.crt")]
     certificate, authority = (file.content if file else b"" for file in files)
-    return certificate, authority
+    return certificate, site_part(authority)

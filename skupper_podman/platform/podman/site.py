@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.doctor import Finding
 from skupper_podman.model.events import Happening
+from skupper_podman.model.gateway import GatewayRecord, GatewayRequest, GatewayStatus
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkStatus, Token
 from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.service import Service, Target
@@ -15,7 +16,7 @@ from skupper_podman.model.servicepath import ServicePath
 from skupper_podman.model.status import ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.model.units import SiteUnits
 from skupper_podman.plan import Plan
-from skupper_podman.platform import SiteRequest, TokenPlan, TokenRequest
+from skupper_podman.platform import GatewayPlan, SiteRequest, TokenPlan, TokenRequest
 from skupper_podman.platform.podman import (
     doctor,
     dump,
@@ -113,6 +114,30 @@ class PodmanPlatform:
     def plan_claim_revoke(self, name: str) -> Plan:
         """Plan to end a claim."""
         return tokens.plan_claim_revoke(self.context, name)
+
+    def gateways(self) -> tuple[GatewayRecord, ...]:
+        """The gateways that this site lets in."""
+        from skupper_podman.platform.podman import gateways  # not needed by other commands
+
+        return gateways.records(self.context)
+
+    def gateway_status(self) -> tuple[GatewayStatus, ...]:
+        """Probe the gateways."""
+        from skupper_podman.platform.podman import gateways
+
+        return gateways.gateway_statuses(self.context)
+
+    def plan_gateway_bundle(self, request: GatewayRequest) -> GatewayPlan:
+        """Plan to let a gateway in."""
+        from skupper_podman.platform.podman import gateways
+
+        return gateways.plan_gateway_bundle(self.context, request)
+
+    def plan_gateway_delete(self, name: str) -> Plan:
+        """Plan to revoke a gateway."""
+        from skupper_podman.platform.podman import gateways
+
+        return gateways.plan_gateway_delete(self.context, name)
 
     def identity(self) -> tuple[str, str]:
         """Name and id of the site."""

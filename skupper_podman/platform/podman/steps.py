@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from skupper_podman import certs
 from skupper_podman.desired.diff import Change, Present
+from skupper_podman.desired.gatewaytrust import keeping_gateways
 from skupper_podman.desired.names import APPLICATION_LABEL
 from skupper_podman.desired.resources import (
     Authority,
@@ -138,7 +139,9 @@ class Steps:
             tree = self.trees.tree(credential.authority)
             authority = certs.KeyPair(tree.read("tls.crt") or b"", tree.read("tls.key") or b"")
             prefix = f"{credential.directory}/" if credential.directory else ""
-            files = [VolumeFile(credential.volume, f"{prefix}ca.crt", authority.certificate)]
+            trusted = self.trees.tree(credential.volume).read(f"{prefix}ca.crt") or b""
+            kept = keeping_gateways(authority.certificate, trusted)
+            files = [VolumeFile(credential.volume, f"{prefix}ca.crt", kept)]
             if not credential.ca_only:
                 pair = certs.issue(authority, credential.common_name, credential.hosts, self.keys.take(), self.now())
                 files += _pair_files(credential.volume, prefix, pair)

@@ -1,0 +1,249 @@
+"""The command lines of `launch.py` and `remove.py`: what was asked for, exit codes, one line for each failure."""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+import signal
+import sys
+from typing import Any, Iterator, List
+
+from . import checks, report, state
+from .bundle import Bundle
+from .failures import MISSING, USAGE, Failure
+from .install import TYPES, Launch, Options, kept_bundles
+from .places import Places
+from .removal import Removal
+
+_CODES = """\
+exit codes:
+  0 done, or nothing to do        5 a port is taken
+  1 something else failed         6 it does not start
+  2 wrong usage                   7 no link to the site in time
+  3 something is missing here     8 the credential has expired
+  4 the bundle is damaged         9 older than what is installed
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise Failure(USAGE, message, "%s --help" % self.prog)
+
+
+def launch(directory: str, words: List[str]) -> int:
+    """Run `launch.py` of the bundle in `directory`; gives the exit code."""
+    with _failures() as outcome:
+        outcome.code = _launch(directory, words)
+    return outcome.code
+
+
+def remove(directory: str, words: List[str]) -> int:
+    """Run `remove.py` of the bundle in `directory`; gives the exit code."""
+    with _failures() as outcome:
+        outcome.code = _remove(directory, words)
+    return outcome.code
+
+
+class _Outcome:
+    code = 1
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[_Outcome]:
+    """Turn every failure into one line on standard error and an exit code."""
+    outcome = _Outcome()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        yield outcome
+    except Failure as failure:
+        outcome.code = failure.code
+        _complain(failure.message, failure.hint)
+    except KeyboardInterrupt:
+        outcome.code = 130
+        _complain("interrupted; what was begun has been taken back", "")
+    except BrokenPipeError:
+        outcome.code = 141
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        place = ": %s" % error.filename if error.filename else ""
+        _complain("%s%s" % (error.strerror or error, place), "")
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _complain(message: str, hint: str) -> None:
+    sys.stderr.write("Error: %s\n" % " ".join(message.split()))
+    if hint:
+        sys.stderr.write("Hint: %s\n" % hint)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _launch_parser() -> _Parser:
+    parser = _Parser(
+        prog="launch.py",
+        description="Put the gateway of this bundle on this host, update it in place, or say how it is.",
+        epilog=_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("-t", dest="type", metavar="TYPE", default="", help="service, podman or docker (default: as installed)")
+    add("--router", default="", metavar="KIND", help="of type service: skrouterd, or embedded (in the bundle)")
+    add("--check", action="store_true", help="look at everything a launch needs, change nothing")
+    add("--dry-run", action="store_true", help="print what a launch would do, change nothing")
+    add("--status", action="store_true", help="say how the installed gateway is")
+    add("--json", action="store_true", help="with --status or --check: as JSON")
+    add("--update", action="store_true", help="accepted: a launch over an older generation always updates it")
+    add("--rollback", action="store_true", help="return to the generation before")
+    add("--force", action="store_true", help="also install an older generation than what is there")
+    add("--auto-port", action="store_true", help="take the next free port for a forward whose port is taken")
+    add("--no-start", action="store_true", help="put everything in place and start nothing")
+    add("--foreground", action="store_true", help="run the router here, for supervisors other than systemd")
+    add("--wait", type=float, default=30.0, metavar="SECONDS", help="how long to wait for the link (0: do not wait)")
+    return parser
+
+
+def _launch(directory: str, words: List[str]) -> int:
+    asked = _launch_parser().parse_args(words)
+    if asked.type and asked.type not in TYPES:
+        raise Failure(USAGE, "gateway type must be one of service, docker or podman")
+    if asked.router not in ("", "skrouterd", "embedded"):
+        raise Failure(USAGE, "the router must be skrouterd or embedded")
+    if asked.foreground and asked.type in ("podman", "docker"):
+        raise Failure(USAGE, "--foreground is for type service")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    bundle = Bundle(directory)
+    if asked.status:
+        return _status(bundle, asked.json, now)
+    if asked.rollback:
+        bundle = _before(bundle)
+    bundle.verify()
+    options = Options()
+    options.type, options.router, options.auto_port = asked.type, asked.router, asked.auto_port
+    options.force = asked.force or asked.rollback
+    options.start, options.foreground, options.wait = not asked.no_start, asked.foreground, asked.wait
+    if asked.check:
+        return _check(bundle, options, asked.json, now)
+    if asked.dry_run:
+        planned = Launch(bundle, options, now)
+        _say("Launch gateway %s, generation %d:" % (bundle.name, bundle.generation))
+        for line in planned.plan():
+            _say("  " + line)
+        _say("Nothing has been changed.")
+        for finding in planned.findings:
+            if finding.failure:
+                raise finding.failure
+        return 0
+    with state.locked(Places(bundle.name, bundle.kind, os.getuid(), os.environ)):
+        return _do(bundle, options, now)
+
+
+def _do(bundle: Bundle, options: Options, now: datetime.datetime) -> int:
+    planned = Launch(bundle, options, now)
+    if planned.unchanged and not options.foreground:
+        _say("gateway %s: already running, generation %d" % (bundle.name, bundle.generation))
+    else:
+        planned.apply(_say)
+    if options.foreground:
+        return _foreground(planned)
+    if not options.start:
+        _say("gateway %s: generation %d is in place, not started" % (bundle.name, bundle.generation))
+        return 0
+    for name, port in sorted(planned.changed_ports.items()):
+        _say("forward %s listens at port %d" % (name, port))
+    if not planned.runner.systemd.lingers() and planned.runner.supervised:
+        user = os.environ.get("USER") or str(os.getuid())
+        _say("Warning: it ends with your last login; ask an administrator for: loginctl enable-linger %s" % user)
+    if options.wait > 0:
+        planned.await_link()
+        _say("gateway %s: connected to %s:%d, generation %d" % (bundle.name, *bundle.edge, bundle.generation))
+    else:
+        _say("gateway %s: launched, generation %d" % (bundle.name, bundle.generation))
+    return 0
+
+
+def _foreground(planned: Launch) -> int:
+    """Become the router."""
+    assert planned.router is not None
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    env.update(planned.router.env, SKUPPER_SITE_ID=planned.site_id)
+    sys.stdout.flush()
+    os.umask(0o077)
+    os.execve(planned.words[0], planned.words, env)
+    return 1  # never reached: from here on this process is the router
+
+
+def _before(bundle: Bundle) -> Bundle:
+    """The kept bundle before the installed generation."""
+    places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
+    known = state.load(places)
+    if known is None:
+        raise Failure(MISSING, "gateway %s is not installed for this user" % bundle.name)
+    for path in kept_bundles(places):
+        found = Bundle(path)
+        if found.generation < int(known["generation"]):
+            return found
+    raise Failure(1, "there is no generation before %s to return to" % known["generation"])
+
+
+def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.datetime) -> int:
+    findings = [checks.Finding("integrity", True, "every file of the bundle is what it was when it was made")]
+    try:
+        planned = Launch(bundle, options, now)
+        findings += planned.findings
+        if planned.router:
+            findings.append(checks.Finding("router", True, planned.router.title))
+    except Failure as failure:
+        findings.append(checks.Finding("prerequisites", False, failure.message, failure))
+    findings.append(checks.site(bundle))
+    findings += [checks.target(binding) for binding in bundle.bindings]
+    if as_json:
+        _say(json.dumps({"gateway": bundle.name, "checks": [item.document() for item in findings]}, indent=4))
+    else:
+        marks = {True: "ok  ", False: "FAIL", None: "note"}
+        for item in findings:
+            _say("%s %s: %s" % (marks[item.ok], item.check, item.text))
+    failed = [item.failure for item in findings if item.failure]
+    if failed:
+        failed[0].message = "a launch would fail: " + failed[0].message
+        raise failed[0]
+    return 0
+
+
+def _status(bundle: Bundle, as_json: bool, now: datetime.datetime) -> int:
+    places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
+    found, code = report.report(places, now)
+    _say(json.dumps(found, indent=4) if as_json else report.text(found).rstrip())
+    return code
+
+
+def _remove(directory: str, words: List[str]) -> int:
+    parser = _Parser(prog="remove.py", description="Take the gateway of this bundle off this host.")
+    parser.add_argument("--dry-run", action="store_true", help="print what would go, change nothing")
+    parser.add_argument("--keep-config", action="store_true", help="leave the gateway's files")
+    parser.add_argument("--purge", action="store_true", help="also remove the image that was loaded or pulled")
+    asked = parser.parse_args(words)
+    bundle = Bundle(directory)
+    places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
+    planned = Removal(places, asked.keep_config, asked.purge)
+    lines = planned.plan()
+    if asked.dry_run:
+        _say("Remove gateway %s:" % bundle.name)
+        for line in lines or ["nothing is there"]:
+            _say("  " + line)
+        _say("Nothing has been changed.")
+        return 0
+    if not lines:
+        _say("gateway %s: nothing of it is on this host for this user" % bundle.name)
+        return 0
+    with state.locked(places):
+        planned.apply()
+    _say("gateway %s: removed" % bundle.name)
+    return 0

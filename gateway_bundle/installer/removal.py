@@ -1,0 +1,115 @@
+"""remove: the unit or container goes, then the files. What is not this gateway's is not touched."""
+
+import contextlib
+import json
+import os
+import shutil
+from typing import List
+
+from . import state
+from .engines import OWN_IMAGE, Engine
+from .failures import Failure
+from .files import read
+from .install import TYPES, Former, kept_bundles
+from .places import Places
+from .processes import run
+from .running import Runner
+from .systemd import Systemd
+
+
+class Removal:
+    """What is there of a gateway, looked at in the constructor; :meth:`apply` removes it."""
+
+    def __init__(self, places: Places, keep_config: bool, purge: bool) -> None:
+        self.places = places
+        self.keep_config = keep_config
+        self.purge = purge
+        try:
+            self.known = state.load(places) or {}
+        except Failure:  # it is to go anyway
+            self.known = {}
+        former = Former(places)
+        self.former = former if former.exists or former.engine else None
+        self.runners = self._runners()
+
+    def _runners(self) -> List[Runner]:
+        """Every type of which something is there: a launch that was cut short may have left more than one."""
+        found = []
+        for kind in TYPES:
+            with contextlib.suppress(Failure):
+                runner = Runner(self.places, kind)
+                container = runner.engine.inspect(self.places.name) if runner.engine else None
+                if (container and runner.is_ours(container)) or self.known.get("type") == kind:
+                    found.append(runner)
+        unit = read(self.places.unit)
+        if not found and unit is not None:
+            found.append(Runner(self.places, "service"))
+        return found
+
+    def plan(self) -> List[str]:
+        """What goes, line by line."""
+        lines = ["stop and remove %s %s" % (runner.kind, self.places.name) for runner in self.runners]
+        if self.former:
+            lines.append("stop and remove what launch.sh of a 1.9 bundle put here")
+        if os.path.exists(self.places.directory) and not self.keep_config:
+            lines.append("remove %s" % self.places.directory)
+        if self._linger_ends():
+            lines.append("disable lingering, which the launch enabled")
+        return lines
+
+    def _linger_ends(self) -> bool:
+        """Whether lingering goes: we enabled it, and no other unit of the user is enabled."""
+        if not self.known.get("lingering") or self.keep_config:
+            return False
+        wants = []
+        for directory, _names, files in os.walk(self.places.units):
+            if directory.endswith(".wants"):
+                wants += [name for name in files if name.endswith((".service", ".timer"))]
+        return all(name == self.places.name + ".service" for name in wants)
+
+    def apply(self) -> None:
+        """Remove it; raises Failure naming what is left."""
+        linger_ends = self._linger_ends()
+        for runner in self.runners:
+            runner.uninstall()
+            if runner.active():
+                raise Failure(1, "%s %s does not stop" % (runner.kind, self.places.name))
+        if self.former:
+            self.former.stop()
+        self._remove_images()
+        if not self.keep_config:
+            for place in (self.places.directory, self.places.private if self.places.system else ""):
+                if place and os.path.lexists(place):
+                    _remove_tree(place)
+            if self.places.system:
+                _remove_empty(os.path.dirname(self.places.private), "/var/lib/private")
+        if linger_ends:
+            Systemd(self.places.system).linger(False)
+
+    def _remove_images(self) -> None:
+        """Images that were made of a bundle's router; with purge also the one that was loaded or pulled."""
+        images = {str(self.known.get("image") or "")}
+        for path in kept_bundles(self.places):
+            content = read(os.path.join(path, "manifest.json")) or b"{}"
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                digest = json.loads(content.decode())["router"]["runtime"]["digest"]
+                images.add("%s:%s" % (OWN_IMAGE, digest[:16]))
+        for runner in self.runners:
+            for image in images if isinstance(runner.engine, Engine) else ():
+                if image.startswith(OWN_IMAGE) or (self.purge and image):
+                    assert runner.engine is not None
+                    run([runner.engine.path, "image", "rm", image])  # another gateway may use it: then it stays
+
+
+def _remove_tree(place: str) -> None:
+    try:
+        shutil.rmtree(place)
+    except OSError as error:
+        raise Failure(1, "%s cannot be removed: %s" % (error.filename or place, error.strerror)) from error
+
+
+def _remove_empty(place: str, above: str) -> None:
+    while place != above and place.startswith(above):
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
+        place = os.path.dirname(place)

@@ -1,0 +1,114 @@
+"""--status: what is installed, and how it is now. "well" comes from a probe, never from a file."""
+
+import datetime
+import json
+import os
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import checks, state
+from .bundle import LINK
+from .failures import EXPIRED, MISSING, NO_LINK, NOT_STARTED, Failure
+from .files import read
+from .install import is_link
+from .management import Management, ManagementError
+from .places import Places
+from .running import Runner
+
+BRIDGES = ("tcpConnector", "httpConnector", "tcpListener", "httpListener")
+
+
+def report(places: Places, now: datetime.datetime) -> Tuple[Dict[str, Any], int]:
+    """The status as values, and the exit code: 0 if all is well."""
+    known = state.load(places)
+    if known is None:
+        raise Failure(MISSING, "gateway %s is not installed for this user" % places.name, "launch it: ./launch.py")
+    manifest = _manifest(places, int(known["generation"]))
+    found: Dict[str, Any] = {
+        "gateway": places.name,
+        "type": known["type"],
+        "generation": known["generation"],
+        "router": known["routerName"],
+        "routerVersion": "",
+        "running": False,
+        "site": "%s:%s" % (manifest["edge"]["host"], manifest["edge"]["port"]),
+        "link": "down",
+        "credentialExpires": known["credentialExpires"],
+        "bindings": [],
+        "forwards": [],
+        "problems": [],
+    }
+    problems: List[str] = found["problems"]
+    code = _credential(found, known, now, problems)
+    rows = _ask(places, known, found, problems)
+    for item in manifest["bindings"]:
+        target = checks.target(item)
+        found["bindings"].append(dict(item, targetAnswers=bool(target.ok), inRouter=_has(rows, item)))
+        if not target.ok:
+            problems.append(target.text)
+    for item in manifest["forwards"]:
+        port = known["changedPorts"].get(item["name"], item["port"])
+        found["forwards"].append(dict(item, port=port, inRouter=_has(rows, item)))
+    if not found["running"]:
+        return found, NOT_STARTED
+    if found["link"] != "up":
+        problems.append("there is no link to the site at %s" % found["site"])
+        return found, code or NO_LINK
+    return found, code
+
+
+def _manifest(places: Places, generation: int) -> Dict[str, Any]:
+    content = read(os.path.join(places.bundles, str(generation), "manifest.json"))
+    try:
+        return dict(json.loads((content or b"").decode()))
+    except ValueError as error:
+        raise Failure(1, "%s is damaged" % places.bundles, "launch the bundle again") from error
+
+
+def _credential(found: Dict[str, Any], known: Dict[str, Any], now: datetime.datetime, problems: List[str]) -> int:
+    end = datetime.datetime.strptime(known["credentialExpires"], "%Y-%m-%dT%H:%M:%SZ")
+    days = (end.replace(tzinfo=datetime.timezone.utc) - now).total_seconds() / 86400
+    found["credentialDaysLeft"] = int(days)
+    if days <= 0:
+        problems.append("the credential has expired")
+        return EXPIRED
+    return 0
+
+
+def _ask(places: Places, known: Dict[str, Any], found: Dict[str, Any], problems: List[str]) -> Optional[List[str]]:
+    """Ask unit or container, then the router; the names of its bridges, None if it does not answer."""
+    if not known.get("foreground"):
+        found["running"] = Runner(places, str(known["type"])).active()
+        if not found["running"]:
+            problems.append("it does not run")
+            return None
+    try:
+        credential = os.path.join(os.path.realpath(places.directory), LINK)
+        with Management(int(known["managementPort"]), credential, 3.0) as router:
+            found["running"] = True
+            found["routerVersion"] = router.query("router")[0].get("version", "")
+            if any(is_link(row) for row in router.query("connection")):
+                found["link"] = "up"
+            return [str(row["name"]) for kind in BRIDGES for row in router.query(kind)]
+    except ManagementError as error:
+        problems.append("the router does not say how it is: %s" % error)
+        return None
+
+
+def _has(rows: Optional[List[str]], item: Dict[str, Any]) -> Optional[bool]:
+    return None if rows is None else item["name"] in rows
+
+
+def text(found: Dict[str, Any]) -> str:
+    """The status for people."""
+    lines = ["gateway %(gateway)s, generation %(generation)s, type %(type)s" % found]
+    version = " (router %s)" % found["routerVersion"] if found["routerVersion"] else ""
+    lines.append("  %s%s" % ("running" if found["running"] else "not running", version))
+    lines.append("  link to %s: %s" % (found["site"], found["link"]))
+    lines.append("  credential until %s (%d days)" % (found["credentialExpires"], found["credentialDaysLeft"]))
+    for item in found["bindings"]:
+        says = "answers" if item["targetAnswers"] else "does not answer"
+        lines.append("  binding %(name)s %(address)s -> %(host)s:%(port)s" % item + " (%s)" % says)
+    for item in found["forwards"]:
+        host = item["host"] or "*"
+        lines.append("  forward %s %s:%s -> %s" % (item["name"], host, item["port"], item["address"]))
+    return "".join("%s\n" % line for line in lines + ["  problem: " + problem for problem in found["problems"]])

@@ -1,0 +1,109 @@
+"""The systemd unit of a gateway: supervised, back after a reboot, and with as few rights as it can work with.
+
+A service of the system runs as a user of its own that systemd makes for it and that owns nothing but the credential. A
+service of a user has that user's rights: of the restrictions those are set that a user's manager can enforce.
+"""
+
+from typing import Dict, List
+
+from .places import Places
+
+MARK = "# Written by launch.py of gateway bundle "
+
+_COMMON = """\
+NoNewPrivileges=yes
+RestrictAddressFamilies=AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+UMask=0077
+LimitNOFILE=65536
+"""
+
+_SYSTEM = """\
+DynamicUser=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateUsers=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+DevicePolicy=closed
+RemoveIPC=yes
+"""
+
+
+def service_unit(places: Places, words: List[str], env: Dict[str, str], low_ports: bool) -> bytes:
+    """The unit around a router; with `low_ports` it may listen below 1024."""
+    lines = [_head(places)]
+    lines += ["Type=simple"]
+    lines += ["Environment=" + quoted("%s=%s" % item) for item in sorted(env.items())]
+    lines += ["ExecStart=" + " ".join(quoted(word) for word in words)]
+    lines += [_again(), ""]
+    if places.system:
+        lines += ["StateDirectory=skupper/%s/%s/skupper-router-certs" % (places.kind, places.name)]
+        lines += ["StateDirectoryMode=0700"]
+        restrictions = _SYSTEM.replace("PrivateUsers=yes\n", "") if low_ports else _SYSTEM
+        capabilities = "CAP_NET_BIND_SERVICE" if low_ports else ""
+        lines += ["CapabilityBoundingSet=" + capabilities, "AmbientCapabilities=" + capabilities]
+        lines += [restrictions.rstrip()]
+    lines += [_COMMON.rstrip(), "", _foot(places)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def container_unit(places: Places, run: List[str], engine: str) -> bytes:
+    """The unit around a container of Podman, which reports its start through conmon."""
+    identity = "--cidfile=%t/%n.ctr-id"
+    start = [engine, "run", "--rm", "--replace", "--detach", "--sdnotify=conmon", "--cgroups=no-conmon"]
+    lines = [
+        _head(places),
+        "Type=notify",
+        "NotifyAccess=all",
+        "Environment=PODMAN_SYSTEMD_UNIT=%n",
+        "ExecStart=%s %s %s" % (" ".join(start), identity, " ".join(quoted(word) for word in run)),
+        "ExecStop=%s stop --ignore --time 10 %s" % (engine, identity),
+        "ExecStopPost=%s rm --force --ignore --time 10 %s" % (engine, identity),
+        "TimeoutStopSec=70",
+        _again(),
+        "",
+        _foot(places),
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _head(places: Places) -> str:
+    # In a user's manager there is no network-online.target; the router tries again until the site answers.
+    network = "Wants=network-online.target\nAfter=network-online.target\n" if places.system else ""
+    return "%s%s\n[Unit]\nDescription=Skupper gateway %s\n%sStartLimitIntervalSec=0\n\n[Service]" % (
+        MARK,
+        places.name,
+        places.name,
+        network,
+    )
+
+
+def _again() -> str:
+    return "Restart=always\nRestartSec=1"
+
+
+def _foot(places: Places) -> str:
+    return "[Install]\nWantedBy=%s" % ("multi-user.target" if places.system else "default.target")
+
+
+def quoted(word: str) -> str:
+    """A word as systemd reads it back: with blanks, quotes, `%` and `$` as they are."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return '"%s"' % plain if plain != word or " " in word or "'" in word or not word else word
