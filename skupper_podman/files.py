@@ -2,13 +2,14 @@
 
 What always holds: a reader sees the old content or the new, never a part; a new file has its mode from the first byte
 (so a key is never readable for a moment); below a :class:`Tree` no symbolic link is followed, whoever put it there,
-because a container may write the same directory.
+because a container may write the same directory; what a killed writer left is removed by the next change of that file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -21,7 +22,8 @@ from skupper_podman.errors import InvalidError, NotFoundError, PlatformError
 READ_LIMIT = 64 * 1024 * 1024
 """Largest file read into memory, in bytes; nothing a site keeps comes near it."""
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PLAIN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = _PLAIN_DIRECTORY | os.O_NOFOLLOW
 
 
 def write_atomic(path: Path, content: bytes, mode: int) -> None:
@@ -31,7 +33,7 @@ def write_atomic(path: Path, content: bytes, mode: int) -> None:
         PlatformError: the directory is missing or not writable, or the disk is full.
     """
     try:
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        directory = os.open(path.parent, _PLAIN_DIRECTORY)
     except OSError as error:
         raise _failure("open", path.parent, error) from error
     try:
@@ -63,7 +65,12 @@ def remove(path: Path) -> bool:
         PlatformError: it exists but cannot be removed.
     """
     try:
-        path.unlink()
+        directory = os.open(path.parent, _PLAIN_DIRECTORY)
+        try:
+            _sweep(directory, path.name)
+            os.unlink(path.name, dir_fd=directory)
+        finally:
+            os.close(directory)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
@@ -167,6 +174,7 @@ class Tree:
             if directory is None:
                 return False
             try:
+                _sweep(directory, name)
                 os.unlink(name, dir_fd=directory)
             except FileNotFoundError:
                 return False
@@ -239,7 +247,7 @@ class Tree:
         """The directory that holds ``path``, opened without following a link (None if absent), and the last name."""
         parts = _parts(path)
         try:
-            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = os.open(self.root, _PLAIN_DIRECTORY)
         except FileNotFoundError:
             if create is not None:
                 raise NotFoundError(f"{self.root} does not exist") from None
@@ -281,19 +289,50 @@ def _enter(descriptor: int, name: str, create: int | None) -> int:
 
 
 def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
-    temporary = f".{name[:200]}.{secrets.token_hex(6)}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode & 0o700, dir_fd=directory)
+    _sweep(directory, name)
+    temporary, descriptor = _temporary(directory, name, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=directory)
         raise
+
+
+_TEMPORARY = ".{}.{}.tmp"
+
+
+def _temporary(directory: int, name: str, mode: int) -> tuple[str, int]:
+    """A new file beside ``name``, locked for as long as its writer lives."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    while True:
+        temporary = _TEMPORARY.format(name[:200], secrets.token_hex(6))
+        descriptor = os.open(temporary, flags, mode & 0o700, dir_fd=directory)
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)  # somebody swept it before it was locked
+
+
+def _sweep(directory: int, name: str) -> None:
+    """Remove what writers of ``name`` left that were killed: nobody holds the lock any more."""
+    begin, end = _TEMPORARY.format(name[:200], "*").split("*")
+    for found in _names(directory):
+        if len(found) != len(begin) + 12 + len(end) or not (found.startswith(begin) and found.endswith(end)):
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(found, dir_fd=directory)
+            finally:
+                os.close(descriptor)
 
 
 def _names(directory: int) -> list[str]:

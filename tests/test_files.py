@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -242,3 +243,21 @@ def test_full_disk_keeps_the_old_content(tmp_path: Path) -> None:
         assert tree.names() == ("file",)
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_change(tmp_path: Path) -> None:
+    """A writer that lives holds a lock on its temporary file; nobody else's file is touched."""
+    left = tmp_path / ".record.0123456789ab.tmp"
+    others = [tmp_path / ".record.tmp", tmp_path / ".record2.0123456789ab.tmp", tmp_path / "record.0123456789ab.tmp"]
+    alive = tmp_path / ".record.ba9876543210.tmp"
+    for path in (left, alive, *others):
+        path.write_bytes(b"half")
+    with alive.open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        write_atomic(tmp_path / "record", b"whole", 0o644)
+        assert not left.exists()
+        assert all(path.exists() for path in (alive, *others))
+        Tree(tmp_path).remove("record")
+        assert alive.exists()
+    remove(tmp_path / "record")
+    assert sorted(path for path in tmp_path.iterdir()) == sorted(others)

@@ -111,11 +111,16 @@ def site_resources(state: SiteState, only: Collection[str] | None = None) -> tup
     """
     spec, own = state.spec, Names.of(state.spec)
     services = [item for item in state.services if not item.origin and (only is None or item.address in only)]
-    resources: list[Resource] = [Network(spec.network, spec.ipv6, _labels(spec, _NETWORK_LABELS))]
-    resources += _site_volumes(spec)
+    # What the site is to be comes first: an init that was killed is completed by the next one.
+    resources: list[Resource] = [
+        Volume(own.internal, _labels(spec)),
+        VolumeFile(own.internal, names.SITE_FILE, dump_spec(spec)),
+        Network(spec.network, spec.ipv6, _labels(spec, _NETWORK_LABELS)),
+    ]
+    resources += [volume for volume in _site_volumes(spec) if volume.name != own.internal]
     resources += [Authority(name) for name in own.authorities]
     resources += site_credentials(spec)
-    resources += _site_files(state)
+    resources.append(VolumeFile(own.local_client, "connect.json", CONNECT_JSON))
     for link in state.links:
         resources += link_resources(state, link)
     # After the links' certificates, so that a router that starts meanwhile never finds a link without them.
@@ -150,7 +155,7 @@ def site_volume_names(spec: SiteSpec) -> tuple[str, ...]:
     return (*own.authorities, *own.credentials, *own.plain_volumes, *claims)
 
 
-def _site_volumes(spec: SiteSpec) -> list[Resource]:
+def _site_volumes(spec: SiteSpec) -> list[Volume]:
     own = Names.of(spec)
     volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in own.authorities]
     volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in own.credentials]
@@ -167,14 +172,6 @@ def site_credentials(spec: SiteSpec) -> list[Credential]:
         Credential(own.service_client, own.service_ca, "", ca_only=True),
         Credential(own.console_certs, own.local_ca, names.CONSOLE_HOST, ("flow-collector", *hosts)),
         Credential(own.site_server, own.site_ca, names.ROUTER, (names.ROUTER, *hosts)),
-    ]
-
-
-def _site_files(state: SiteState) -> list[Resource]:
-    own = Names.of(state.spec)
-    return [
-        VolumeFile(own.local_client, "connect.json", CONNECT_JSON),
-        VolumeFile(own.internal, names.SITE_FILE, dump_spec(state.spec)),
     ]
 
 

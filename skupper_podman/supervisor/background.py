@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from skupper_podman.errors import PlatformError
-from skupper_podman.files import write_atomic
+from skupper_podman.files import remove, write_atomic
 from skupper_podman.paths import Paths
 
 ARGUMENT = "--background"
@@ -151,7 +151,7 @@ class Background:
                         os.kill(pid, number)
             time.sleep(0.1)
         for place in (self._lead.path, self._standby.path, self._status, self.log):
-            place.unlink(missing_ok=True)
+            remove(place)
 
     def serve(self, supervise: Callable[[Callable[[], bool]], int]) -> int:
         """What each of the two processes does: lead with ``supervise``, or stand by until it must.

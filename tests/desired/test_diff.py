@@ -256,5 +256,6 @@ def test_order_of_deletion_is_the_reverse() -> None:
     changes = diff(site_resources(STATE), (), host.present())
     kinds = [key(change.resource)[0] for change in changes]
     assert max(index for index, kind in enumerate(kinds) if kind == "container") < kinds.index("volume")
-    assert kinds[-1] == "network"
+    assert kinds[-2:] == ["network", "volume"]
+    assert key(changes[-1].resource)[1] == names.DEFAULT.internal  # what the site is, is known to the end
     assert PUBLISHED.container_name in {key(change.resource)[1] for change in changes}

@@ -283,7 +283,9 @@ def test_files_a_router_reads_come_before_what_names_them() -> None:
     keys = list(FILES)
     assert keys.index("skupper-router-certs:link1-profile/tls.key") < keys.index("skupper-internal:skrouterd.json")
     kinds = [type(resource).__name__ for resource in RESOURCES]
-    assert kinds.index("Network") == 0
+    # What the site is to be is written before anything else is made.
+    assert kinds[:3] == ["Volume", "VolumeFile", "Network"]
+    assert keys[0] == "skupper-internal:skupper-podman-site.json"
     assert kinds.index("Container") > kinds.index("Credential") > kinds.index("Authority") > kinds.index("Volume")
 
 

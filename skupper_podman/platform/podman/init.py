@@ -53,7 +53,7 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
     if isinstance(podman, SkupperError):
         raise _blocked(context, _completed(request.spec, context.user), podman)
     site = observe(context.api, context.names, None, certificates=True, network=request.spec.network, now=context.now())
-    if site.spec is None and site.leftovers:
+    if site.spec is None and site.leftovers and not site.blank:
         raise _left_over(site)
     keys = certs.KeyPool(_KEYS if site.spec is None else 0)
     if not request.dry_run:

@@ -2,7 +2,8 @@
 
 What always holds: everything about a token is checked before the first change; the running router is told as well as
 its configuration file, so that a link needs no restart; a claim is redeemed as part of the plan, and if that fails
-nothing of the link remains, and the link that it was to replace is as it was.
+nothing of the link remains, and the link that it was to replace is as it was; a command that was killed is finished by
+the same command.
 
 A router can change nothing of a connector that exists, so a link with another cost is closed and opened again; the
 other links carry on, and take over what the routers find a path for meanwhile.
@@ -10,11 +11,11 @@ other links carry on, and take over what the routers find a path for meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from skupper_podman.desired import names, tokens
-from skupper_podman.desired.diff import Present, diff
+from skupper_podman.desired.diff import Change, Present, diff
 from skupper_podman.desired.resources import VolumeFile
 from skupper_podman.desired.site import (
     SiteState,
@@ -35,6 +36,11 @@ from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.documents import link_profile_name
 
 MAX_COST = 2**31 - 1
+_FILES: Mapping[str, Set[str]] = {
+    names.CONNECTION_TOKEN: frozenset(tokens.CERTIFICATE_FIELDS),
+    names.TOKEN_CLAIM: frozenset(["ca.crt"]),
+}
+"""What the volume of a link holds at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,12 @@ def plan_link_create(context: Context, token: Token, name: str, cost: int | None
     context.lock()
     site = context.site((context.names.router,))
     assert site.spec is not None
+    finishing = _finishing(context, site, token, name)
+    if finishing is not None:
+        return finishing
     wanted = _wanted(context, site, token, name, cost, replacing=replacing)
-    others = {link.name: link.peer_site_id for link in site.links if link != wanted.replaced}
+    begun = _begun(site)
+    others = {link.name: link.peer_site_id for link in site.links if link != wanted.replaced and link.name not in begun}
     linkchecks.check_token(token, site.spec.site_id, others, link_role(site.spec), context.now())
     if token.kind == names.TOKEN_CLAIM:
         linkchecks.check_issuer(token)
@@ -83,13 +93,15 @@ def plan_link_update(context: Context, name: str, cost: int) -> Plan:
     changed = replace(link, annotations={**link.annotations, tokens.COST: str(cost)})
     before = state_of(site)
     after = replace(before, links=tuple(changed if item == link else item for item in before.links))
-    steps = [*_steps(context, site, before, after)]
+    steps: list[Step] = []
     router = _router(context, site)
     if router is not None:
         what = f"cost {cost} of link {name} in the router"
         steps.append(
             live.replacing(router, link_connector(site.spec, link)[1], link_connector(site.spec, changed)[1], what)
         )
+    # The record last: it is what says that the cost is the new one.
+    steps += _steps(context, site, before, after)
     ignored = ["an edge router uses one link at a time, whatever the cost"] if is_edge(site.spec) else []
     return Plan(
         f"Change the cost of link {name} to {cost}", tuple(steps), {**facts, "warnings": _warnings(site, ignored)}
@@ -114,17 +126,48 @@ def _wanted(
     """
     if cost is not None:
         _check_cost(cost)
-    same = [link for link in site.links if link.peer_site_id and link.peer_site_id == token.generated_by]
+    begun = _begun(site)
+    whole = [link for link in site.links if link.name not in begun]
+    same = [link for link in whole if link.peer_site_id and link.peer_site_id == token.generated_by]
     old = same[0] if replacing and same else None
     if old is not None and cost is None and tokens.token_cost(token.annotations) is None:
         cost = old.cost
     if old is not None and name in ("", old.name):
         return _Wanted(old.name, cost, old)
-    name = tokens.check_link_name(name) if name else tokens.next_link_name(tuple(link.name for link in site.links))
-    volume = site.names.own(name)
-    if volume in site.volumes or context.api.volume(volume) is not None:
+    name = tokens.check_link_name(name) if name else tokens.next_link_name(tuple(link.name for link in whole))
+    if name not in begun and context.api.volume(site.names.own(name)) is not None:
         raise ConflictError(f"link {name} already exists", "choose another name with --name")
     return _Wanted(name, cost, old)
+
+
+def _begun(site: Observation) -> list[str]:
+    """Links whose volume lacks some of a link's files: their making was killed."""
+    whole = {link.name for link in site.links if link.data.keys() >= _FILES[link.kind]}
+    of_links = (
+        name for name, volume in site.volumes.items() if volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+    )
+    return [name for name in of_links if name not in whole]
+
+
+def _finishing(context: Context, site: Observation, token: Token, name: str) -> Plan | None:
+    """The plan that completes the link of this very token; None if there is none, or if nothing is missing of it."""
+    assert site.spec is not None
+    pair = {key: token.data[key] for key in tokens.CERTIFICATE_FIELDS if key in token.data}
+    link = next((item for item in site.links if item.data == pair and name in ("", item.name)), None)
+    if link is None or token.kind != names.CONNECTION_TOKEN:
+        return None
+    complete = state_of(site)
+    steps = list(_steps(context, site, complete.without_link(link.name), complete))
+    entities = link_connector(site.spec, link)
+    steps += [
+        live.adding(router, entities, f"addition of {link.name} to the router{_of(site, router)}")
+        for router in _routers(context, site)
+        if len(router.present(entities)) < len(entities)
+    ]
+    host, port = link.endpoint(link_role(site.spec))
+    facts: dict[str, object] = {"name": link.name, "replaced": None, "host": host, "port": port, "cost": link.cost}
+    facts["warnings"] = _warnings(site, [])
+    return Plan(f"Complete link {link.name} to {host}:{port}", tuple(steps), facts) if steps else None
 
 
 def _check_cost(cost: int) -> None:
@@ -195,6 +238,11 @@ def _create_steps(
         steps += _delete_steps(context, site, replaced)
         before = before.without_link(replaced.name)
         present = _present_without(site, before, replaced.name)
+    if link.name in _begun(site):
+        before = before.without_link(link.name)
+        begun = site.present.volumes[site.names.own(link.name)]
+        steps += Steps(context.api, site.trees, site.present, now=context.now).make([Change("delete", begun, begun)])
+        present = _present_without(site, before, link.name)
     steps += _steps(context, site, before, before.with_link(link), present)
     entities = link_connector(site.spec, link)
     for router in _routers(context, site):

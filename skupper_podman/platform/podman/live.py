@@ -124,13 +124,19 @@ def router_in(api: PodmanApi, container: ContainerInfo) -> LiveRouter:
 
 
 def adding(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:
-    """A step that adds ``entities`` to the running router, in this order, and takes them back."""
+    """A step that adds those of ``entities`` that the running router lacks, in this order, and takes them back."""
     wanted = tuple(entities)
+    added: list[Entity] = []
+
+    def do() -> None:
+        found = router.present(wanted)
+        added[:] = [entity for entity in wanted if entity not in found]
+        router.create(*added)
 
     def undo() -> None:
-        router.delete(*reversed(router.present(wanted)))
+        router.delete(*reversed(router.present(added)))
 
-    return Step("run", what, lambda: router.create(*wanted), undo)
+    return Step("run", what, do, undo)
 
 
 def removing(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:

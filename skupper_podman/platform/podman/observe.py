@@ -64,7 +64,15 @@ class Observation:
     @property
     def leftovers(self) -> bool:
         """True if anything of a site is there."""
-        return bool(self.containers or any(is_site_volume(self.names, volume) for volume in self.volumes.values()))
+        return bool(self.containers or self._site_volumes())
+
+    @property
+    def blank(self) -> bool:
+        """True if all there is of a site are volumes that hold nothing: an ``init`` was killed as it began."""
+        return not self.containers and not any(self.trees.tree(name).files() for name in self._site_volumes())
+
+    def _site_volumes(self) -> list[str]:
+        return [name for name, volume in self.volumes.items() if is_site_volume(self.names, volume)]
 
     def service(self, address: str) -> Service | None:
         """The service of this address."""

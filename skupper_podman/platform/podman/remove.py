@@ -33,16 +33,17 @@ def plan_delete(context: Context) -> Plan:
     site = observe(context.api, context.names, None)
     notes: list[str] = []
     network = _network(context, site, notes)
-    unit = removal_steps(context)
-    if not (site.leftovers or unit or network):
+    unit, files = removal_steps(context), _file_steps(context)
+    if not (site.leftovers or unit or network or files):
         raise not_enabled(context.user)
     changes = _changes(site)
     if network is not None:
         changes.append(Change("delete", network, network))
     steps = [*unit, *_stop_steps(context, site)]
     steps += Steps(context.api, site.trees, site.present, now=context.now).make(changes)
-    steps += _file_steps(context)
-    steps.append(_last_step(context, {info.id for info in site.containers.values()}))
+    steps.append(_images_step(context, {info.id for info in site.containers.values()}))
+    # The endpoint last: should this be killed, the next one finds what is left where it is.
+    steps += files
     # Without lingering, the user's manager may end, and with it whatever it runs: nothing may follow.
     others = [info.name for info in context.api.containers() if info.running and info.name not in site.containers]
     steps += linger_removal_steps(context, others, notes)
@@ -110,7 +111,7 @@ def _file_steps(context: Context) -> list[Step]:
     return [step for path in paths if (step := deleting(path)) is not None]
 
 
-def _last_step(context: Context, gone: set[str]) -> Step:
+def _images_step(context: Context, gone: set[str]) -> Step:
     """What nothing needs any more, without the containers ``gone``."""
     removed: list[str] = []
 

@@ -1,7 +1,8 @@
 """Plans that make, change and remove services.
 
 What always holds: a service is checked completely before the first change; a target is added to and removed from the
-running router of the service, never by a restart; other services and the site's router are not touched.
+running router of the service, never by a restart; other services and the site's router are not touched; the entry in
+the services file is the last to change, so that a command that was killed is finished by the same command.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from skupper_podman.desired import names
-from skupper_podman.desired.diff import diff
+from skupper_podman.desired.diff import Change, diff, key
+from skupper_podman.desired.resources import Container, Resource
 from skupper_podman.desired.services import with_target, without_host
 from skupper_podman.desired.site import SiteState, service_router, services_file, site_resources
 from skupper_podman.errors import ConflictError, NotFoundError, UsageError
@@ -47,7 +49,7 @@ _LABELS_KEPT = (
 def plan_service_create(context: Context, service: Service) -> Plan:
     """Plan a new service; see :meth:`skupper_podman.platform.Platform.plan_service_create`."""
     context.lock()
-    site = context.site((context.names.router,))
+    site = _site_with(context, service.address)
     check_service(service)
     if site.service(service.address) is not None:
         raise ConflictError(f"Service {service.address} already defined", "to see it: skupper service status")
@@ -57,9 +59,9 @@ def plan_service_create(context: Context, service: Service) -> Plan:
         tls_credentials=names.tls_directory(service.address) if service.tls_credentials else "",
         targets=tuple(_seen_from_container(target, notes) for target in service.targets),
     )
-    _check_free(context, service)
-    before = state_of(site)
-    steps = [*_steps(context, site, before, before.with_service(service)), *_waiting(context, site, service)]
+    remains = remains_of(site, service.address)
+    _check_free(context, service, remains)
+    steps = [*_creation(context, site, remains, service), *_waiting(context, site, service)]
     warnings = (
         [] if _router_runs(site) else [f"container {site.names.router} does not run, so the service cannot be reached"]
     )
@@ -90,6 +92,11 @@ def plan_service_delete(context: Context, address: str) -> Plan:
     """Plan to remove a service; see :meth:`skupper_podman.platform.Platform.plan_service_delete`."""
     context.lock()
     site = _site_with(context, address)
+    remains = remains_of(site, address)
+    if remains:
+        steps = Steps(context.api, site.trees, site.present, now=context.now).make(remains)
+        facts = {"address": address, "deleted": True, "notes": [], "warnings": []}
+        return Plan(f"Delete what is left of service {address}", steps, facts)
     return _deletion(context, site, _service(site, address))
 
 
@@ -130,8 +137,10 @@ def plan_bind(context: Context, address: str, target: Target, trust: bytes = b""
     changed = servicetls.trusting(site, with_target(changed, target), trust)
     if changed == service:
         return Plan(f"{target.host} is a target of {address} already", (), facts)
-    steps = list(_steps(context, site, before, before.with_service(changed)))
-    steps += _live_steps(context, site, service, changed)
+    steps = [
+        *_live_steps(context, site, service, changed),
+        *_steps(context, site, before, before.with_service(changed)),
+    ]
     facts["warnings"] = _not_running(site, address)
     return Plan(f"Add target {target.host} to service {address}", tuple(steps), facts)
 
@@ -153,8 +162,10 @@ def plan_unbind(context: Context, address: str, host: str, *, delete_if_last: bo
     if delete_if_last and not changed.targets:
         return _deletion(context, site, service, notes)
     before = state_of(site)
-    steps = list(_steps(context, site, before, before.with_service(changed)))
-    steps += _live_steps(context, site, service, changed)
+    steps = [
+        *_live_steps(context, site, service, changed),
+        *_steps(context, site, before, before.with_service(changed)),
+    ]
     facts = {"address": address, "deleted": False, "notes": notes, "warnings": _not_running(site, address)}
     return Plan(f"Remove target {name} from service {address}", tuple(steps), facts)
 
@@ -218,20 +229,55 @@ def _seen_from_container(target: Target, notes: list[str]) -> Target:
     return replace(target, host=name)
 
 
-def _check_free(context: Context, service: Service) -> None:
-    """Refuse a service whose container name or host ports are taken.
+def remains_of(site: Observation, address: str) -> list[Change]:
+    """What removes the remains of a service that is not defined: its making or removal was killed."""
+    if site.service(address) is not None or not address:
+        return []
+    containers = [
+        state.container
+        for state in site.present.containers.values()
+        if state.container.labels.get(names.ADDRESS_LABEL) == address
+    ]
+    directories = {site.names.internal: f"{address}/", site.names.router_certs: f"{names.tls_directory(address)}/"}
+    files = [
+        file
+        for (volume, path), file in site.present.files.items()
+        if volume in directories and path.startswith(directories[volume])
+    ]
+    found: list[Resource] = [*containers, *files]
+    return [Change("delete", resource, resource) for resource in found]
+
+
+def _creation(context: Context, site: Observation, remains: list[Change], service: Service) -> tuple[Step, ...]:
+    """Steps that make the service in place of what may be left of it."""
+    gone = {key(change.resource) for change in remains}
+    containers = {name: state for name, state in site.present.containers.items() if key(state.container) not in gone}
+    files = {place: file for place, file in site.present.files.items() if key(file) not in gone}
+    present = replace(site.present, containers=containers, files=files)
+    found = state_of(site)
+    before = replace(found, configs={name: it for name, it in found.configs.items() if name != service.address})
+    changes = diff(
+        site_resources(before, ()), site_resources(before.with_service(service), (service.address,)), present
+    )
+    return Steps(context.api, site.trees, present, now=context.now).make((*remains, *changes))
+
+
+def _check_free(context: Context, service: Service, remains: Collection[Change]) -> None:
+    """Refuse a service whose container name or host ports are taken by others than what remains of it.
 
     Raises:
         ConflictError: by whom is said where it is known.
     """
+    old = [change.resource for change in remains if isinstance(change.resource, Container)]
     container = context.names.service(service)
-    if context.api.container(container) is not None:
+    if container not in {item.name for item in old} and context.api.container(container) is not None:
         raise ConflictError(
             f"a container named {container} already exists",
             "choose another name for the service's container with --container-name",
         )
+    freed = {port.host_port for item in old for port in item.ports}
     for _, port in service.host_ports.ports:
-        if not _port_is_free(service.host_ports.ip, port):
+        if port not in freed and not _port_is_free(service.host_ports.ip, port):
             raise ConflictError(f"ingress port {port} is already in use", f"see by whom: ss -ltnp 'sport = :{port}'")
 
 
@@ -285,7 +331,9 @@ def _steps(context: Context, site: Observation, before: SiteState, after: SiteSt
     old, new = ({service.address: service for service in state.services} for state in (before, after))
     changed = {address for address in old.keys() | new.keys() if old.get(address) != new.get(address)}
     changes = diff(site_resources(before, changed), site_resources(after, changed), site.present)
-    return Steps(context.api, site.trees, site.present, now=context.now).make(changes)
+    # A service is defined as long as anything of it is there, so that its removal can be finished.
+    ordered = sorted(changes, key=lambda change: key(change.resource)[:2] == ("file", site.names.services))
+    return Steps(context.api, site.trees, site.present, now=context.now).make(ordered)
 
 
 def _live_steps(context: Context, site: Observation, old: Service, new: Service) -> list[Step]:
