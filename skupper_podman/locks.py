@@ -1,7 +1,8 @@
 """File locks (flock), so that two commands, or a command and a 1.9 program, never change the same thing at once.
 
 What always holds: a lock is bound to the open file, so it goes away with its process however that ends; the lock file
-itself stays (removing it would let two holders in). Waiting is bounded.
+itself stays (removing it would let two holders in). Waiting is bounded. Who holds a lock may leave a note in its file
+for others to read: it means nothing once the lock is free, so no note outlives who wrote it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,26 @@ from pathlib import Path
 from skupper_podman.errors import ConflictError, PlatformError
 
 _POLL = 0.05
+_NOTE_LIMIT = 1 << 16
+
+
+class Lock:
+    """A lock that is held."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def note(self, content: bytes) -> None:
+        """Leave a note, instead of an earlier one, for as long as the lock is held.
+
+        Raises:
+            PlatformError: it cannot be written.
+        """
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, content, 0)
+        except OSError as error:
+            raise PlatformError(f"cannot write to the lock file: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -26,7 +47,7 @@ def locked(
     mode: int = 0o600,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[None]:
+) -> Iterator[Lock]:
     """Hold an exclusive lock on ``path``, made with ``mode`` if absent; wait at most ``timeout`` seconds for it.
 
     Raises:
@@ -39,7 +60,29 @@ def locked(
     except OSError as error:
         raise PlatformError(f"cannot open lock file {path}: {error.strerror}") from error
     with held(descriptor, str(path), timeout=timeout, clock=clock, sleep=sleep):
-        yield
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)  # the note of who held it before
+        yield Lock(descriptor)
+
+
+def note_of(path: Path) -> bytes | None:
+    """What the process that holds the lock noted (empty: nothing); None if nobody holds it, or it cannot be told.
+
+    Asking never makes anybody else who asks believe that the lock is held.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, _NOTE_LIMIT, 0)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None
 
 
 @contextlib.contextmanager

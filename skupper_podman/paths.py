@@ -109,6 +109,19 @@ class Paths:
         """One of these is held while a command changes the site, so that two never interleave; preferably the first."""
         return self.runtime_dir / f"{self.stem}.lock", self.lock_file
 
+    def site_locks(self) -> list[tuple[str, Path]]:
+        """The locks of all sites of the user that ever had one, each with the site's name."""
+        found = []
+        for directory, head in ((self.runtime_dir, PROGRAM), (self.data_home, f".{PROGRAM}")):
+            for path in (directory / f"{head}.lock", *directory.glob(f"{head}.*.lock")):
+                found.append((path.name.removeprefix(head).removesuffix(".lock").removeprefix("."), path))
+        return found
+
+    @property
+    def user_lock_files(self) -> tuple[Path, Path]:
+        """One of these is held for a moment while something is chosen or removed that all sites of the user share."""
+        return self.runtime_dir / f"{PROGRAM}-sites.lock", self.data_home / f".{PROGRAM}-sites.lock"
+
     @property
     def default_socket(self) -> Path:
         """Where Podman's socket unit listens."""

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 
 from skupper_podman.errors import ConflictError, PlatformError
 from skupper_podman.files import Tree
-from skupper_podman.locks import locked
+from skupper_podman.locks import locked, note_of
 from skupper_podman.platform.podman.volumes import SERVICES_LOCK, services_lock
 
 
@@ -91,3 +92,26 @@ def test_services_lock_is_the_one_of_19(tmp_path: Path) -> None:
             pass
     assert subprocess.run(["flock", "-n", str(tmp_path / SERVICES_LOCK), "true"], check=False).returncode == 0
     assert tree.names() == (SERVICES_LOCK,), "the file stays"
+
+
+def test_a_note_is_there_while_the_lock_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert note_of(path) is None
+    with locked(path, timeout=0) as lock:
+        assert note_of(path) == b""
+        lock.note(b"a longer one")
+        lock.note(b"55672")
+        assert note_of(path) == b"55672"
+    assert note_of(path) is None
+    with locked(path, timeout=0):
+        assert note_of(path) == b""  # not what was noted before
+
+
+def test_who_asks_for_a_note_does_not_seem_to_hold_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path, timeout=0):
+        pass
+    asking = path.open("rb")
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    assert note_of(path) is None
+    asking.close()

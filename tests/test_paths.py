@@ -38,6 +38,35 @@ def test_own_variable_moves_the_data_home_of_everybody() -> None:
         assert paths.stop_script == Path("/mine/stop-podman.sh")
 
 
+def test_a_named_site_has_a_directory_a_unit_and_a_lock_of_its_own() -> None:
+    plain, blue = paths_for(7, {}, HOME), paths_for(7, {}, HOME, "blue")
+    assert blue.site_home == HOME / ".local/share/skupper/namespaces/blue"
+    assert blue.endpoint_file == blue.site_home / "podman.yaml"
+    assert blue.unit_file == HOME / ".config/systemd/user/skupper-podman.blue.service"
+    assert blue.dropin_dir.name == "skupper-podman.blue.service.d"
+    assert not set(plain.lock_files) & set(blue.lock_files)
+    for shared in ("platform_file", "linger_mark", "user_lock_files", "default_socket", "quadlet_dir"):
+        assert getattr(plain, shared) == getattr(blue, shared)
+
+
+def test_named_sites_of_root_are_not_among_the_programs() -> None:
+    assert paths_for(0, {}, HOME, "blue").site_home == Path("/var/lib/skupper/namespaces/blue")
+    assert paths_for(0, {"SKUPPER_DATA_HOME": "/d"}, HOME, "blue").site_home == Path("/d/namespaces/blue")
+
+
+def test_locks_of_all_sites_are_found(tmp_path: Path) -> None:
+    env = {"SKUPPER_DATA_HOME": str(tmp_path / "data"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    (tmp_path / "data").mkdir()
+    (tmp_path / "run").mkdir()
+    sites = [paths_for(7, env, HOME, name) for name in ("", "blue", "a-b", "lock")]
+    for paths in sites:
+        for file in paths.lock_files:
+            file.touch()
+    sites[0].user_lock_files[0].touch()
+    expected = sorted((paths.namespace, file) for paths in sites for file in paths.lock_files)
+    assert sorted(sites[1].site_locks()) == expected
+
+
 def test_linger_file() -> None:
     assert linger_file("alice") == Path("/var/lib/systemd/linger/alice")
 

@@ -25,5 +25,5 @@ def revoke_access(session: Session, _options: RevokeAccess, _arguments: tuple[st
     """
     plan = session.plan(lambda platform: platform.plan_revoke())
     text = "Access granted so far is revoked; sites that may link to this one need a new token: skupper token create\n"
-    data = {"action": "revoked", "user": session.world.user}
+    data = {"action": "revoked", "user": session.world.user, "namespace": session.world.namespace}
     return session.carry_out(plan, Outcome("Site", {**data}, lambda _facts: text))

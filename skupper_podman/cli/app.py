@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import typer
 
 from skupper_podman.cli import argv, catalog, helptext, output
 from skupper_podman.cli.argv import CommandLineError
-from skupper_podman.cli.chosen import choose, refuse_kubernetes
-from skupper_podman.cli.flags import PLATFORM, Flag
+from skupper_podman.cli.chosen import check_site, choose, choose_site, refuse_kubernetes
+from skupper_podman.cli.flags import GLOBALS, Flag
 from skupper_podman.cli.govalues import quote
 from skupper_podman.cli.session import Session
 from skupper_podman.cli.typed import HelpWanted, LeafCommand
@@ -25,7 +26,7 @@ from skupper_podman.errors import InterruptedByUser, SkupperError, UsageError
 PIPE_CLOSED: Final = 141
 """Exit code when the reader of the output went away, as a program that died of SIGPIPE."""
 
-_GROUP_FLAGS: Final = (Flag("help", "bool", False, "", short="h"), PLATFORM)
+_GROUP_FLAGS: Final = (Flag("help", "bool", False, "", short="h"), *GLOBALS)
 
 
 def run(words: Sequence[str], world: World) -> int:
@@ -33,6 +34,7 @@ def run(words: Sequence[str], world: World) -> int:
     shape = argv.scan(words, "output", "o")
     shape = shape if shape in ("json", "yaml") else "text"
     try:
+        world = replace(world, namespace=choose_site(words, world))
         failure = _attempt(list(words), world)
         if isinstance(failure, int):
             return failure
@@ -94,6 +96,7 @@ def _answer(words: list[str], world: World) -> int:
     if path in catalog.ABSENT:
         matter, instead = catalog.ABSENT[path]
         raise SkupperError(f"'{helptext.name_of(path)}' {matter}", instead)
+    check_site(words, world)
     tolerant = path in catalog.ANY_PLATFORM or catalog.is_group(path) or bool({"-h", "--help"} & set(rest))
     choice = choose(argv.scan(words, "platform"), world, tolerant=tolerant)
     if path == "help":

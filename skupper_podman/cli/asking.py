@@ -11,17 +11,20 @@ _PREFIX = "/v4.0.0/libpod"
 _LIMIT = 4 << 20
 
 
-def router_image(socket_path: str, timeout: float) -> tuple[str, str] | None:
-    """Image reference and digest of the router's container; None if there is no site or no answer in ``timeout`` s."""
+def router_image(socket_path: str, timeout: float, namespace: str = "") -> tuple[str, str] | None:
+    """Image reference and digest of the router's container; None if there is no site or no answer in ``timeout`` s.
+
+    Names are as in :mod:`skupper_podman.desired.names`, which is not imported.
+    """
     import time
 
-    deadline = time.monotonic() + timeout
-    container = _get(socket_path, f"{_PREFIX}/containers/{ROUTER}/json", deadline)
+    deadline, end = time.monotonic() + timeout, f".{namespace}" if namespace else ""
+    container = _get(socket_path, f"{_PREFIX}/containers/{ROUTER}{end}/json", deadline)
     if not container:
         return None
     config = container.get("Config")
     labels = config.get("Labels") if isinstance(config, dict) else None
-    if not isinstance(labels, dict) or labels.get("application") != "skupper":
+    if not isinstance(labels, dict) or labels.get("application") != f"skupper{end}":
         return None
     reference, identity = container.get("ImageName"), container.get("Image")
     if not isinstance(reference, str):

@@ -94,7 +94,7 @@ UNLISTED = frozenset({"man"})
 ANY_PLATFORM = frozenset({"completion", "help", "man", "switch", "version", "version manifest", "__complete"})
 """Commands that work whatever the platform."""
 
-_VALUE_FLAGS = frozenset({"--platform", "--output", "-o"})
+_VALUE_FLAGS = frozenset({"--namespace", "-n", "--platform", "--output", "-o"})
 
 
 def children(path: str) -> list[tuple[str, str]]:

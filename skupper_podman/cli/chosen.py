@@ -1,4 +1,4 @@
-"""Which platform a command works on, in the command line's words.
+"""Which platform and which site a command works on, in the command line's words.
 
 What always holds: a command that cannot work on the chosen platform says which one was chosen, by what, and how to
 choose the other; a bad value in the environment never keeps ``switch``, ``version``, ``completion`` or ``help`` from
@@ -7,8 +7,13 @@ working.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from skupper_podman.cli import argv
+from skupper_podman.cli.flags import NAMESPACE
 from skupper_podman.cli.world import World
 from skupper_podman.errors import SkupperError, UsageError
+from skupper_podman.model import namespace
 from skupper_podman.platform import choice
 from skupper_podman.platform.choice import Choice
 
@@ -27,6 +32,26 @@ def choose(flag: str, world: World, *, tolerant: bool) -> Choice:
         if not tolerant or flag:
             raise
         return choice.choose("", {}, switch, switch_file)
+
+
+def choose_site(words: Sequence[str], world: World) -> str:
+    """The name of the site that the words, else the environment, choose; empty for the one without, or a bad one."""
+    try:
+        return check_site(words, world)
+    except UsageError:
+        return ""
+
+
+def check_site(words: Sequence[str], world: World) -> str:
+    """As :func:`choose_site`.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    flag = argv.scan(words, NAMESPACE.name, NAMESPACE.short)
+    if flag:
+        return namespace.check_namespace(flag)
+    return namespace.check_namespace(world.env.get(namespace.VARIABLE, ""), namespace.VARIABLE)
 
 
 def origin_in_words(chosen: Choice) -> str:

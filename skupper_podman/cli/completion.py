@@ -14,7 +14,7 @@ from skupper_podman.cli import app as application
 from skupper_podman.cli import argv, catalog
 from skupper_podman.cli.argv import CommandLineError, at_most
 from skupper_podman.cli.chosen import choose
-from skupper_podman.cli.flags import PLATFORM, Flag
+from skupper_podman.cli.flags import GLOBALS, Flag
 from skupper_podman.cli.govalues import quote
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Session
@@ -76,7 +76,7 @@ def _candidates(before: list[str], current: str, world: World) -> Iterable[Candi
     if catalog.is_group(path):
         return _in_group(path, before, current)
     declared = application.load(path).declared
-    flags = (*declared.flags, PLATFORM)
+    flags = (*declared.flags, *GLOBALS)
     asked = _flag_awaiting_value(flags, before)
     if asked is not None:
         return _starting(current, [(value, "") for value in asked.choices] or [(FILES, "")])
@@ -90,10 +90,11 @@ def _candidates(before: list[str], current: str, world: World) -> Iterable[Candi
 
 
 def _in_group(path: str, before: list[str], current: str) -> list[Candidate]:
-    if _flag_awaiting_value((PLATFORM,), before):
-        return _starting(current, [(platform, "") for platform in PLATFORM.choices])
+    asked = _flag_awaiting_value(GLOBALS, before)
+    if asked is not None:
+        return _starting(current, [(choice, "") for choice in asked.choices])
     if current.startswith("-"):
-        return _starting(current, [("--help", "help"), ("--platform", PLATFORM.help)])
+        return _starting(current, [("--help", "help"), *((f"--{flag.name}", flag.help) for flag in GLOBALS)])
     return _starting(current, catalog.children(path))
 
 

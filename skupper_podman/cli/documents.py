@@ -5,7 +5,8 @@ What always holds: the functions are pure, they put nothing secret into a docume
 =================  ==================================================================================================
 kind               keys of ``data``
 =================  ==================================================================================================
-``SiteStatus``     ``user``, ``site`` {name, id, mode, version, network}, ``router`` {kind, image}, ``services``,
+``SiteStatus``     ``user``, ``namespace`` (of the site among the user's; may be empty), ``site`` {name, id, mode,
+                   version, network}, ``router`` {kind, image}, ``services``,
                    ``health`` (``ok``, ``failing`` or ``unknown``), ``connections`` {total, direct, indirect} or null,
                    ``probes`` [{name, health, detail, since, fix}]
 ``LinkStatus``     ``links`` [{name, type, state, reason, host, port, cost, peerSite, peer, created, since, fix}],
@@ -36,7 +37,8 @@ kind               keys of ``data``
 ``Platform``       ``platform``, ``origin``, ``previous``
 ``Plan``           ``title``, ``wouldChange``, ``steps`` [{verb, what, detail}], ``facts``
 ``Site``           ``action`` (``created``, ``repaired``, ``changed``, ``updated``, ``revoked``, ``unchanged`` or
-                   ``deleted``), ``user``, ``facts`` (``changes``: options that change; ``ahead``: what is cut off)
+                   ``deleted``), ``user``, ``namespace``, ``facts`` (``changes``: options that change; ``ahead``:
+                   what is cut off)
 ``Apply``          ``items`` [{kind (``site``, ``service`` or ``link``), name, action (``created``, ``changed``,
                    ``deleted`` or ``unchanged``)}], ``facts``
 ``Export``         ``file`` or null, ``documents`` (as in the file), ``secrets``
@@ -92,6 +94,7 @@ def site_status(status: LocalSiteStatus, connections: Connections | None) -> dic
     """Data of ``SiteStatus``."""
     return {
         "user": status.user,
+        "namespace": status.namespace,
         "site": {
             "name": status.name,
             "id": status.site_id,

@@ -20,6 +20,8 @@ _HELP: tuple[list[str], ...] = (["--help"], ["-h"], ["help"], [])
 
 def answer(words: list[str], env: os._Environ[str]) -> str | None:
     """The text to print on stdout with exit code 0, or None."""
+    if env.get("SKUPPER_NAMESPACE"):
+        return None
     rest, flag = _without_platform(words)
     if rest != ["version"] and rest not in _HELP:
         return None
@@ -95,7 +97,7 @@ def _version(platform: str, uid: int, env: os._Environ[str]) -> str | None:
         image = asking.router_image(path, IMAGE_TIMEOUT)
         images = [(versions.TRANSPORT, *image)] if image else []
     if not images:
-        remark = versions.without_image(platform, user_name(uid, env)[0])
+        remark = versions.without_image(platform, f"user '{user_name(uid, env)[0]}'")
     return versions.report(SKUPPER_VERSION, images, remark, __version__)
 
 

@@ -90,6 +90,12 @@ OUTPUT: Final = Flag(
     "output", "string", "text", "Output format: text, json, yaml", short="o", choices=("text", "json", "yaml")
 )
 DRY_RUN: Final = Flag("dry-run", "bool", False, "Print the plan and change nothing")
+NAMESPACE: Final = Flag(
+    "namespace", "string", "", "Site to use, if this user has several on this host (default: the one without a name)",
+    short="n",
+)  # fmt: skip
 PLATFORM: Final = Flag(
     "platform", "string", "", "The platform type to use [kubernetes, podman]", choices=("kubernetes", "podman")
 )
+GLOBALS: Final = (NAMESPACE, PLATFORM)
+"""The flags of every command."""

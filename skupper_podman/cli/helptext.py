@@ -12,6 +12,10 @@ from collections.abc import Iterable, Sequence
 from skupper_podman.cli import catalog
 
 _NAME_WIDTH = 11
+_GLOBALS = """\
+  -n, --namespace string   Site to use, if this user has several on this host (default: the one without a name)
+      --platform string    The platform type to use [kubernetes, podman]"""
+"""As the flags are declared, which is not imported here."""
 
 if False:  # for type checkers only; typing.TYPE_CHECKING would import typing
     from skupper_podman.cli.flags import Flag
@@ -27,12 +31,10 @@ def group_help(path: str, closing: str = "") -> str:
     short = catalog.COMMANDS[path][1]
     blocks = [short] if short else []
     blocks += [f"Usage:\n  {name_of(path)} [command]", _available(path)]
-    platform = "      --platform string   The platform type to use [kubernetes, podman]"
-    own = f"  -h, --help              help for {catalog.PROGRAM}"
     if path:
-        blocks += [f"Flags:\n  -h, --help   help for {path.split()[-1]}", f"Global Flags:\n{platform}"]
+        blocks += [f"Flags:\n  -h, --help   help for {path.split()[-1]}", f"Global Flags:\n{_GLOBALS}"]
     else:
-        blocks.append(f"Flags:\n{own}\n{platform}")
+        blocks.append(f"Flags:\n  -h, --help               help for {catalog.PROGRAM}\n{_GLOBALS}")
     blocks.append(f'Use "{name_of(path)} [command] --help" for more information about a command.')
     if closing:
         blocks.append(closing)

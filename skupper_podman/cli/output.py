@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from skupper_podman.cli.addressed import AS_IT_IS, addressed, addressed_document
 from skupper_podman.cli.render.clean import clean
 from skupper_podman.cli.result import Json, Result, error_envelope
 from skupper_podman.cli.world import World
@@ -22,12 +23,13 @@ def print_result(world: World, result: Result, output: str) -> None:
         OSError: it cannot be written.
     """
     if output != "text":
-        world.write_out(document(result.envelope(), output))
+        world.write_out(document(_for_site(result.envelope(), world), output))
         return
     if result.text:
-        world.write_out(visible(result.text))
+        named = result.text if result.kind in AS_IT_IS else addressed(result.text, world.namespace)
+        world.write_out(visible(named))
     for warning in result.warnings:
-        world.write_err(f"Warning: {visible(warning)}\n")
+        world.write_err(f"Warning: {visible(addressed(warning, world.namespace))}\n")
 
 
 def print_notices(world: World, notices: tuple[str, ...]) -> None:
@@ -37,7 +39,7 @@ def print_notices(world: World, notices: tuple[str, ...]) -> None:
         OSError: it cannot be written.
     """
     for notice in notices:
-        world.write_err(f"{visible(notice)}\n")
+        world.write_err(f"{visible(addressed(notice, world.namespace))}\n")
 
 
 def print_error(world: World, error: SkupperError, output: str, usage: str = "") -> None:
@@ -47,7 +49,7 @@ def print_error(world: World, error: SkupperError, output: str, usage: str = "")
         OSError: it cannot be written.
     """
     if output != "text":
-        world.write_out(document(error_document(error), output))
+        world.write_out(document(_for_site(error_document(error), world), output))
         return
     lines = [f"Error: {visible(error.message)}\n"]
     if isinstance(error, PreflightError):
@@ -57,7 +59,11 @@ def print_error(world: World, error: SkupperError, output: str, usage: str = "")
             lines += [f"    Hint: {visible(blocker.fix)}\n"] if blocker.fix else []
     elif error.hint and not usage:
         lines.append(f"Hint: {visible(error.hint)}\n")
-    world.write_err("".join(lines) + (f"{usage}\n" if usage else ""))
+    world.write_err(addressed("".join(lines), world.namespace) + (f"{usage}\n" if usage else ""))
+
+
+def _for_site(content: dict[str, Json], world: World) -> dict[str, Json]:
+    return {key: addressed_document(value, world.namespace, key) for key, value in content.items()}
 
 
 def error_document(error: SkupperError) -> dict[str, Json]:

@@ -33,10 +33,10 @@ app = new_app()
 
 _MORE: Final = "Use 'skupper status' to get more information.\n"
 _DONE: Final = {
-    "created": "Skupper is now installed for user '{user}'.  " + _MORE,
-    "repaired": "Skupper is repaired for user '{user}'.  " + _MORE,
-    "changed": "Skupper is changed for user '{user}'.  " + _MORE,
-    "unchanged": "Skupper has already been initialized for user {user}\n",
+    "created": "Skupper is now installed for {whose}.  " + _MORE,
+    "repaired": "Skupper is repaired for {whose}.  " + _MORE,
+    "changed": "Skupper is changed for {whose}.  " + _MORE,
+    "unchanged": "Skupper has already been initialized for {bare}\n",
 }
 
 _FIELDS: Final = {flag.removeprefix("--"): field for field, flag in FLAGS.items()}
@@ -128,8 +128,11 @@ def init(session: Session, options: Init, _arguments: tuple[str, ...]) -> Result
 
     existed = "changed" if plan.facts.get("changes") else "repaired"
     action = "unchanged" if not plan.changed else existed if plan.facts.get("existed") else "created"
-    text = _DONE[action].format(user=user)
-    result = session.carry_out(plan, Outcome("Site", {"action": action, "user": user}, lambda _facts: text))
+    text = _DONE[action].format(whose=session.world.whose, bare=session.world.whose.replace("'", ""))
+    result = session.carry_out(
+        plan,
+        Outcome("Site", {"action": action, "user": user, "namespace": session.world.namespace}, lambda _facts: text),
+    )
     if options.ingress_hosts and not spec.accepts_links:
         cause = "--router-mode edge" if spec.router_mode == "edge" else "--ingress none"
         ignored = f"--ingress-host has no effect with {cause}: no other site links to this one"
@@ -199,10 +202,12 @@ def delete(session: Session, _options: Delete, _arguments: tuple[str, ...]) -> R
         plan = session.plan(lambda platform: platform.plan_delete())
     except NotEnabledError as absent:
         # What was asked for is so already: as in 1.9, no failure, so that delete can be run again.
-        return Result("Site", f"{absent.message}\n", {"action": "none", "user": user})
+        return Result(
+            "Site", f"{absent.message}\n", {"action": "none", "user": user, "namespace": session.world.namespace}
+        )
     outcome = Outcome(
         "Site",
-        {"action": "deleted", "user": user},
-        lambda _facts: f"Skupper is now removed for user '{user}'.\n",
+        {"action": "deleted", "user": user, "namespace": session.world.namespace},
+        lambda _facts: f"Skupper is now removed for {session.world.whose}.\n",
     )
     return session.carry_out(plan, outcome)

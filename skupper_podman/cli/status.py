@@ -67,7 +67,7 @@ def look(platform: Platform) -> tuple[SiteStatus, Connections | None]:
     except SkupperError as error:
         return _with_probe(site, error.message, error.hint), None
     if network.site(site.site_id) is None:
-        fix = "wait a moment; if it stays: podman logs skupper-controller-podman"
+        fix = "wait a moment; if it stays: skupper doctor"
         return _with_probe(site, "Site information is not yet available", fix), None
     return site, network.connections(site.site_id)
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from skupper_podman.cli import argv, helptext
-from skupper_podman.cli.flags import DRY_RUN, OUTPUT, PLATFORM, REPEATABLE, Flag, field_names, flags_of, is_zero
+from skupper_podman.cli.flags import DRY_RUN, GLOBALS, OUTPUT, REPEATABLE, Flag, field_names, flags_of, is_zero
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Session
 from skupper_podman.errors import SkupperError
@@ -25,7 +25,7 @@ from skupper_podman.errors import SkupperError
 Handler = Callable[[Session, Any, tuple[str, ...]], Result]
 F = TypeVar("F", bound=Callable[..., Result])
 
-KUBERNETES_GLOBALS: Final = frozenset({"-n", "--namespace", "-c", "--context", "--kubeconfig"})
+KUBERNETES_GLOBALS: Final = frozenset({"-c", "--context", "--kubeconfig"})
 
 _TYPES: Final[Mapping[str, Any]] = {
     "bool": bool, "string": str, "int": int, "int32": int, "duration": int,
@@ -82,7 +82,7 @@ class Command:
     @property
     def usage_text(self) -> str:
         """The part of the help that follows a syntax error."""
-        return helptext.command_usage(self.path, self.usage, self.flags, (PLATFORM,), self.examples)
+        return helptext.command_usage(self.path, self.usage, self.flags, GLOBALS, self.examples)
 
     @property
     def help(self) -> str:
@@ -96,7 +96,7 @@ class Command:
             HelpWanted: help is all that is asked for.
             UsageError: they are wrong.
         """
-        parsed = argv.parse((*self.flags, PLATFORM), words, self._elsewhere)
+        parsed = argv.parse((*self.flags, *GLOBALS), words, self._elsewhere)
         if parsed.values.get("help"):
             raise HelpWanted(self.help)
         self.rule(parsed.arguments, helptext.name_of(self.path))

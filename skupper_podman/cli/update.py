@@ -43,10 +43,12 @@ def update(session: Session, options: Update, _arguments: tuple[str, ...]) -> Re
         )
     )
     user = session.world.user
-    text = f"Skupper is now updated for '{user}'.\n" if plan.changed else f"No update required for '{user}'.\n"
+    whose = session.world.whose.removeprefix("user ")
+    text = f"Skupper is now updated for {whose}.\n" if plan.changed else f"No update required for {whose}.\n"
     tasks = _tasks(strings(plan.facts.get("tasks"))) if options.verbose else ""
     action = "updated" if plan.changed else "unchanged"
-    return session.carry_out(plan, Outcome("Site", {"action": action, "user": user}, lambda _facts: tasks + text))
+    data = {"action": action, "user": user, "namespace": session.world.namespace}
+    return session.carry_out(plan, Outcome("Site", {**data}, lambda _facts: tasks + text))
 
 
 def _tasks(tasks: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ def version(session: Session, _options: Version, _arguments: tuple[str, ...]) ->
     world, platform = session.world, session.choice.platform
     image = world.router_image(world) if platform == "podman" else None
     images = [(render.TRANSPORT, *image)] if image else []
-    remark = "" if image else render.without_image(platform, world.user)
+    remark = "" if image else render.without_image(platform, world.whose)
     text = render.report(SKUPPER_VERSION, images, remark, __version__)
     data: dict[str, Json] = {
         "client": SKUPPER_VERSION,

@@ -37,7 +37,10 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The surroundings of one run. ``uid`` and ``env`` are the user's, times come from the four functions."""
+    """The surroundings of one run. ``uid`` and ``env`` are the user's, times come from the functions.
+
+    ``namespace`` is the name of the site that the command is about; empty for the one without.
+    """
 
     env: Mapping[str, str]
     uid: int
@@ -51,13 +54,21 @@ class World:
     sleep: Callable[[float], None]
     open_platform: Callable[[World, str], Platform]
     router_image: Callable[[World], tuple[str, str] | None]
+    namespace: str = ""
 
     @property
     def paths(self) -> Paths:
-        """The directories of the user."""
+        """The directories of the user, and of the site."""
         from skupper_podman.paths import paths_for
 
-        return paths_for(self.uid, self.env, self.home)
+        return paths_for(self.uid, self.env, self.home, self.namespace)
+
+    @property
+    def whose(self) -> str:
+        """The user, and the site where it has a name, as messages name them."""
+        from skupper_podman.model.namespace import owner
+
+        return owner(self.user, self.namespace)
 
     @property
     def debug(self) -> bool:
@@ -152,7 +163,7 @@ def router_image(world: World) -> tuple[str, str] | None:
         stored = endpoint.parse_document(read_bytes(world.paths.endpoint_file))
         chosen = endpoint.resolve("", stored, world.env, world.paths.default_socket)
         if chosen.socket is not None:
-            return asking.router_image(str(chosen.socket), IMAGE_TIMEOUT)
+            return asking.router_image(str(chosen.socket), IMAGE_TIMEOUT, world.namespace)
         images = open_platform(world, "").versions().images
     except SkupperError:
         return None

@@ -133,7 +133,7 @@ def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Con
             **spec.labels,
             **service.labels,
             **own.labels,
-            names.ADDRESS_LABEL: service.address,
+            own.address_label: service.address,
         },
         network=spec.network,
         aliases=(name,) if name == service.address else (name, service.address),
@@ -146,7 +146,8 @@ def service_container(spec: SiteSpec, runtime: Runtime, service: Service) -> Con
 
 
 def _component(spec: SiteSpec, name: str) -> dict[str, str]:
-    return {**spec.labels, **Names.of(spec).labels, names.COMPONENT_LABEL: name}
+    own = Names.of(spec)
+    return {**spec.labels, **own.labels, own.component_label: name}
 
 
 def _router_volumes(spec: SiteSpec) -> tuple[Mount, ...]:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 APPLICATION_LABEL: Final = "application"
 """The label on everything that is ours; its value tells whose."""
-COMPONENT_LABEL: Final = "skupper.io/component"
-ADDRESS_LABEL: Final = "skupper.io/address"
 TYPE_LABEL: Final = "skupper.io/type"
+"""Of a token and of a claim's record, whoever issued them; volumes have :attr:`Names.type_label`."""
 METADATA_LABEL: Final = "internal.skupper.io/metadata"
 
 AUTHORITY_TYPE: Final = "CertAuthority"
@@ -82,7 +81,12 @@ class Names:
     namespace: str = ""
 
     application = _Own("skupper")
-    """Value of the label :data:`APPLICATION_LABEL`. 1.9 takes only its own, so it leaves named sites alone."""
+    """Value of the label :data:`APPLICATION_LABEL`."""
+    component_label = _Own("skupper.io/component")
+    address_label = _Own("skupper.io/address")
+    type_label = _Own("skupper.io/type")
+    """What containers and volumes are. 1.9 looks for its own names of these labels only, and deletes what has them,
+    whatever the application; so named sites have others, and it leaves them alone."""
     network = _Own("skupper")
     """The network of a site for which no other one was asked."""
 
@@ -151,7 +155,7 @@ class Names:
 
     def is_component(self, name: str, labels: Mapping[str, str]) -> bool:
         """Whether the container ``name`` is one of them, not one that was set aside under another name."""
-        return name == self.own(labels.get(COMPONENT_LABEL, ""))
+        return name == self.own(labels.get(self.component_label, ""))
 
     @property
     def authorities(self) -> tuple[str, ...]:

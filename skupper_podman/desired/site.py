@@ -145,7 +145,7 @@ def _labels(spec: SiteSpec, extra: Mapping[str, str] | None = None) -> dict[str,
 
 def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
     metadata = compact({"name": name, "creationTimestamp": None})
-    return Volume(name, _labels(spec, {names.TYPE_LABEL: kind, names.METADATA_LABEL: metadata}))
+    return Volume(name, _labels(spec, {Names.of(spec).type_label: kind, names.METADATA_LABEL: metadata}))
 
 
 def site_volume_names(spec: SiteSpec) -> tuple[str, ...]:
@@ -235,8 +235,8 @@ def _merged(present: RouterConfig | None, wanted: RouterConfig) -> RouterConfig:
 
 def link_resources(state: SiteState, link: LinkSecret) -> list[Resource]:
     """The volume of a link with its files, and the same files where the router reads them."""
-    labels = {names.TYPE_LABEL: link.kind, names.METADATA_LABEL: metadata_label(link)}
     own = Names.of(state.spec)
+    labels = {own.type_label: link.kind, names.METADATA_LABEL: metadata_label(link)}
     volume = own.own(link.name)
     resources: list[Resource] = [Volume(volume, _labels(state.spec, labels))]
     resources += [_secret_file(volume, name, content) for name, content in sorted(link.data.items())]

@@ -244,9 +244,11 @@ def metadata_label(secret: LinkSecret) -> str:
     return compact(metadata)
 
 
-def parse_link(name: str, labels: Mapping[str, str], data: Mapping[str, bytes]) -> LinkSecret | None:
+def parse_link(
+    name: str, labels: Mapping[str, str], data: Mapping[str, bytes], own: names.Names = names.DEFAULT
+) -> LinkSecret | None:
     """The link whose volume has these labels and files, or None when it is not a link's volume."""
-    kind = labels.get(names.TYPE_LABEL)
+    kind = labels.get(own.type_label)
     if kind not in names.LINK_TYPES:
         return None
     try:

@@ -61,6 +61,7 @@ CHECKS: Final = (
     Check("network-backend", "network", "containers can reach each other by name"),
     Check("network-rootless", "network", "rootless containers can reach the network"),
     Check("network-dns", "network", "the site's network resolves names"),
+    Check("network-shared", "network", "the network is no other site's"),
     Check("network-exists", "network", "the site's network exists"),
     Check("network-names", "network", "containers find each other by name"),
     Check("port-taken", "network", "the ports for other sites are ours"),

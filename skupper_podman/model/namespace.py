@@ -25,16 +25,21 @@ def scoped(plain: str, namespace: str) -> str:
     return f"{plain}.{namespace}" if namespace else plain
 
 
-def check_namespace(name: str) -> str:
-    """The name of the site as given by a user; empty for the site without one.
+def owner(user: str, namespace: str) -> str:
+    """Whose site it is, as messages say it."""
+    return f"user '{user}'" + (f" in namespace '{namespace}'" if namespace else "")
+
+
+def check_namespace(name: str, origin: str = "--namespace") -> str:
+    """The name of the site as given by a user with ``origin``; empty for the site without one.
 
     Raises:
         UsageError: it is no label of RFC 1123.
     """
     if not _LABEL.fullmatch(name) and name:
         raise UsageError(
-            f"invalid site name {name!r} for --namespace: it must be at most 63 lower case letters, digits and '-', "
+            f"invalid namespace {name!r} ({origin}): it must be at most 63 lower case letters, digits and '-', "
             "and begin and end with a letter or digit",
-            "",
+            "leave it out for the site without a name",
         )
     return "" if name == DEFAULT else name

@@ -24,7 +24,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SiteStatus:
-    """The state of the local site."""
+    """The state of the local site; ``namespace`` tells it from other sites of its user, and may be empty."""
 
     name: str
     site_id: str
@@ -36,6 +36,7 @@ class SiteStatus:
     network: str
     services: int
     probes: tuple[Probe, ...] = ()
+    namespace: str = ""
 
     @property
     def health(self) -> Health:

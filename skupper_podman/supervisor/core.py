@@ -304,9 +304,9 @@ def says_well(status: str) -> bool:
     return count.endswith(" containers run") and " of " not in count and all(note.endswith(harmless) for note in notes)
 
 
-def rank(labels: Mapping[str, str]) -> int:
+def rank(own: Names, labels: Mapping[str, str]) -> int:
     """Order of starting: the router, then the controller, then everything else."""
-    return {names.ROUTER: 0, names.CONTROLLER: 1}.get(labels.get(names.COMPONENT_LABEL, ""), 2)
+    return {names.ROUTER: 0, names.CONTROLLER: 1}.get(labels.get(own.component_label, ""), 2)
 
 
 def belongs(own: Names, name: str, labels: Mapping[str, str]) -> bool:
@@ -316,6 +316,6 @@ def belongs(own: Names, name: str, labels: Mapping[str, str]) -> bool:
     """
     if not own.owns(labels):
         return False
-    if labels.get(names.COMPONENT_LABEL):
+    if labels.get(own.component_label):
         return own.is_component(name, labels)
-    return bool(labels.get(names.ADDRESS_LABEL))
+    return bool(labels.get(own.address_label))

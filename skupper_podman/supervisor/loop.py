@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
-from skupper_podman.errors import ConflictError, SkupperError
-from skupper_podman.locks import locked
+from skupper_podman.errors import SkupperError
+from skupper_podman.locks import note_of
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import Action, Supervisor, rank
@@ -135,7 +135,9 @@ class Loop:
         treat(container, vitals, exit_dir)
 
     def _ordered(self) -> list[ContainerInfo]:
-        return sorted(self._observer.containers.values(), key=lambda item: (rank(item.labels), item.name))
+        return sorted(
+            self._observer.containers.values(), key=lambda item: (rank(self._observer.own, item.labels), item.name)
+        )
 
     def _collect(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -212,15 +214,7 @@ class Loop:
 
 def _is_held(lock_file: Path) -> bool:
     """True while a skupper command changes the site."""
-    if not lock_file.exists():
-        return False
-    try:
-        with locked(lock_file, timeout=0):
-            return False
-    except ConflictError:
-        return True
-    except SkupperError:
-        return False
+    return note_of(lock_file) is not None
 
 
 @contextlib.contextmanager

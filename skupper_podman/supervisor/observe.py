@@ -43,7 +43,8 @@ class Observer:
     def __init__(
         self, api: PodmanApi, own: Names, uid: int, runtime_dir: Path, clock: Callable[[], float], storage: Path
     ) -> None:
-        self._own = own
+        self.own = own
+        """The names of the site."""
         self._api = api
         self._uid = uid
         self._runtime_dir = runtime_dir
@@ -69,8 +70,8 @@ class Observer:
         began = self._clock()
         if not self._run_root:
             self._run_root = self._api.check_version().run_root
-        listed = self._api.containers(self._own.labels)
-        own = {item.name: item for item in listed if belongs(self._own, item.name, item.labels)}
+        listed = self._api.containers(self.own.labels)
+        own = {item.name: item for item in listed if belongs(self.own, item.name, item.labels)}
         self.containers = own
         self._vitals = {item.id: self._vitals_of(item) for item in own.values()}
         listening = set(processes.listening_ports())
@@ -81,8 +82,8 @@ class Observer:
 
     def _missing(self, own: Mapping[str, ContainerInfo]) -> tuple[str, ...]:
         """Components that somebody took away, such as ``podman system prune``, while the site's volumes are there."""
-        gone = tuple(name for name in self._own.components if name not in own)
-        return gone if gone and self._api.volume(self._own.internal) is not None else ()
+        gone = tuple(name for name in self.own.components if name not in own)
+        return gone if gone and self._api.volume(self.own.internal) is not None else ()
 
     def vitals(self, name: str) -> Vitals | None:
         """What is known of the processes of container ``name``."""
@@ -129,7 +130,7 @@ class Observer:
             published &= self._held
         return Seen(
             name=item.name,
-            rank=rank(item.labels),
+            rank=rank(self.own, item.labels),
             state=item.state,
             incarnation=vitals.incarnation,
             process=alive,

@@ -11,6 +11,7 @@ ends with the network.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from skupper_podman.errors import PlatformError
 from skupper_podman.files import write_atomic
+from skupper_podman.locks import held
 from skupper_podman.process import run
 from skupper_podman.supervisor import processes
 
@@ -52,13 +54,24 @@ def command_of(pid: int) -> tuple[str, ...]:
 
 
 def revive(uplink: Uplink, uid: int, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Start the uplink of user ``uid`` again; True if it runs."""
+    """Start the uplink of user ``uid`` again; True if it runs.
+
+    Raises:
+        ConflictError: the supervisor of another site of the user is at it, and does not finish.
+    """
     try:
         pause = uplink.pause_file.read_text().strip()
+        descriptor = os.open(uplink.pause_file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
-    if not uplink.command or not pause.isdigit():
-        return False
+    # The uplink is the user's, not the site's: each site's supervisor misses it, and one of them starts it.
+    with held(descriptor, str(uplink.pause_file), timeout=2 * _START_TIMEOUT, sleep=sleep):
+        return bool(uplink.command) and pause.isdigit() and _started(uplink, uid, pause, sleep)
+
+
+def _started(uplink: Uplink, uid: int, pause: str, sleep: Callable[[float], None]) -> bool:
+    if _noted(uplink, uid):
+        return True
     enter = ("nsenter", "--target", pause, "--user", "--mount", "--preserve-credentials", "--")
     argv = (*enter, "unshare", "--mount", "--propagation", "private", "--", *uplink.command)
     for launch in (_by_manager, _by_itself):
@@ -66,11 +79,17 @@ def revive(uplink: Uplink, uid: int, sleep: Callable[[float], None] = time.sleep
             continue
         for _ in range(int(_APPEAR / 0.1)):
             sleep(0.1)
-            found = processes.running(uplink.command, uid)
-            if found is not None:
-                write_atomic(uplink.pid_file, str(found.pid).encode(), 0o644)
+            if _noted(uplink, uid):
                 return True
     return False
+
+
+def _noted(uplink: Uplink, uid: int) -> bool:
+    """Whether it runs; if so, Podman's pid file names it."""
+    found = processes.running(uplink.command, uid)
+    if found is not None:
+        write_atomic(uplink.pid_file, str(found.pid).encode(), 0o644)
+    return found is not None
 
 
 def _by_manager(argv: Sequence[str]) -> bool:

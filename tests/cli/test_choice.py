@@ -123,8 +123,8 @@ def test_absent_commands_say_so_in_one_line_and_name_the_alternative(
 def test_flags_of_kubernetes_are_refused_as_such(skupper: Terminal) -> None:
     for words in (
         ["init", "--routers", "2"],
-        ["status", "-n", "west"],
-        ["status", "--namespace=west"],
+        ["status", "-c", "west"],
+        ["status", "--context=west"],
         ["token", "create", "t", "--template", "x"],
         ["expose", "host", "h", "--headless"],
         ["service", "bind", "a", "host", "b", "--target-namespace", "x"],

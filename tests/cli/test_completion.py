@@ -27,7 +27,7 @@ def words(answer: Answer) -> list[str]:
         (["link", ""], ["create", "delete", "status", "update"]),
         (["help", "li"], ["link"]),
         (["help", "link", "c"], ["create"]),
-        (["-"], ["--help", "--platform"]),
+        (["-"], ["--help", "--namespace", "--platform"]),
         (["switch", ""], ["kubernetes", "podman", "-"]),
         (["--platform", "k"], ["kubernetes"]),
         (["status", "--out"], ["--output"]),

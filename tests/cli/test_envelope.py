@@ -19,6 +19,7 @@ TEXT, NUMBER, TRUTH, NOTHING = "text", "number", "truth", "null"
 EXPECTED: dict[str, Any] = {
     "SiteStatus": {
         "user": TEXT,
+        "namespace": TEXT,
         "site": {"name": TEXT, "id": TEXT, "mode": TEXT, "version": TEXT, "network": TEXT},
         "router": {"kind": TEXT, "image": TEXT},
         "services": NUMBER,
@@ -92,7 +93,7 @@ EXPECTED: dict[str, Any] = {
     "Plan": {
         "title": TEXT, "wouldChange": TRUTH, "steps": [{"verb": TEXT, "what": TEXT, "detail": TEXT}], "facts": None,
     },
-    "Site": {"action": TEXT, "user": TEXT, "facts": None},
+    "Site": {"action": TEXT, "user": TEXT, "namespace": TEXT, "facts": None},
     "Link": {"action": TEXT, "name": TEXT, "facts": None},
     "Service": {"action": TEXT, "address": TEXT, "facts": None},
     "Token": {"action": TEXT, "file": TEXT, "name": TEXT, "type": TEXT, "facts": None},

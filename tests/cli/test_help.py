@@ -24,7 +24,8 @@ Flags:
       --replace         Put this link in the place of the one to the same site, if there is one
 
 Global Flags:
-      --platform string   The platform type to use [kubernetes, podman]
+  -n, --namespace string   Site to use, if this user has several on this host (default: the one without a name)
+      --platform string    The platform type to use [kubernetes, podman]
 """
 
 ROOT = """\
@@ -55,8 +56,9 @@ Available Commands:
   version       Report the version of the Skupper CLI and services
 
 Flags:
-  -h, --help              help for skupper
-      --platform string   The platform type to use [kubernetes, podman]
+  -h, --help               help for skupper
+  -n, --namespace string   Site to use, if this user has several on this host (default: the one without a name)
+      --platform string    The platform type to use [kubernetes, podman]
 
 Use "skupper [command] --help" for more information about a command.
 """
@@ -100,7 +102,9 @@ def test_group(skupper: Terminal, words: list[str]) -> None:
         "  -h, --help   help for link\n"
         "\n"
         "Global Flags:\n"
-        "      --platform string   The platform type to use [kubernetes, podman]\n"
+        "  -n, --namespace string   Site to use, if this user has several on this host "
+        "(default: the one without a name)\n"
+        "      --platform string    The platform type to use [kubernetes, podman]\n"
         "\n"
         'Use "skupper link [command] --help" for more information about a command.\n'
     )

@@ -39,8 +39,9 @@ def test_a_named_site_adds_its_name_everywhere() -> None:
     assert blue.site_volumes == tuple(f"{name}.blue" for name in DEFAULT.site_volumes)
     assert blue.service(BACKEND) == "backend.blue"
     assert blue.service(PUBLISHED) == "front"  # asked for by a person, so it is taken literally
-    assert blue.is_component("skupper-router.blue", {"skupper.io/component": "skupper-router"})
-    assert not blue.is_component("skupper-router", {"skupper.io/component": "skupper-router"})
+    assert blue.is_component("skupper-router.blue", {"skupper.io/component.blue": "skupper-router"})
+    assert not blue.is_component("skupper-router", {"skupper.io/component.blue": "skupper-router"})
+    assert not blue.is_component("skupper-router.blue", {"skupper.io/component": "skupper-router"})
 
 
 def test_no_resource_of_a_named_site_is_called_as_one_of_another() -> None:
@@ -55,6 +56,8 @@ def test_no_resource_of_a_named_site_is_called_as_one_of_another() -> None:
     for item in blue:
         if isinstance(item, Network | Volume | Container):
             assert item.labels["application"] == "skupper.blue", item
+            # By any of these, 1.9 would take it for its own.
+            assert not item.labels.keys() & {f"skupper.io/{kind}" for kind in ("component", "address", "type")}, item
         if isinstance(item, VolumeFile):
             assert item.volume.endswith(".blue"), item
         if isinstance(item, Credential):
@@ -118,6 +121,6 @@ def test_good_names_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["A", "a_b", "a.b", "-a", "a-", "a b", "é", "a" * 64, "a\n", "..", "a/b"])
 def test_bad_names_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="invalid site name") as caught:
+    with pytest.raises(UsageError, match="invalid namespace") as caught:
         check_namespace(name)
     assert "\n" not in caught.value.message

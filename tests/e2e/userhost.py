@@ -57,6 +57,8 @@ class UserHost(LabHost):
             "LANG": "C.UTF-8",
             "PATH": f"{self.bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "XDG_RUNTIME_DIR": str(self.runtime_dir),
+            # Tests of a checkout that is not the one installed are told so, and so must be what they run.
+            **({"PYTHONPATH": str(PROJECT)} if os.environ.get("PYTHONPATH") else {}),
         }
 
     def up(self) -> None:

@@ -68,9 +68,9 @@ def platform_on(host: Host, **env: str) -> PodmanPlatform:
 
 
 @contextmanager
-def session(host: Host) -> Iterator[PodmanPlatform]:
+def session(host: Host, **env: str) -> Iterator[PodmanPlatform]:
     """One command's use of the platform: it lets go of the site's lock at the end."""
-    platform = platform_on(host)
+    platform = platform_on(host, **env)
     try:
         with inside(host):
             yield platform
@@ -78,9 +78,9 @@ def session(host: Host) -> Iterator[PodmanPlatform]:
         platform.close()
 
 
-def run(host: Host, make: Callable[[PodmanPlatform], Plan]) -> Plan:
+def run(host: Host, make: Callable[[PodmanPlatform], Plan], **env: str) -> Plan:
     """Plan and apply as one command."""
-    with session(host) as platform:
+    with session(host, **env) as platform:
         plan = make(platform)
         plan.apply()
         return plan

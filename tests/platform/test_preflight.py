@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skupper_podman.desired.names import Names
 from skupper_podman.desired.resources import PublishedPort
 from skupper_podman.errors import Blocker, EndpointError
 from skupper_podman.platform.podman.endpoint import Endpoint
-from skupper_podman.platform.podman.facts import ContainerInfo, HostInfo, NetworkInfo, VolumeInfo
+from skupper_podman.platform.podman.facts import ContainerInfo, HostInfo, NetworkAttachment, NetworkInfo, VolumeInfo
 from skupper_podman.platform.podman.host import BindProblem, Owner, Space, SubIds
 from skupper_podman.platform.podman.preflight import MINIMUM_FREE, PodmanFacts, Wanted, WantedPort, check
 
@@ -277,6 +278,22 @@ def test_full_disk() -> None:
     inodes = Space("/home", 10**9, 0, writable=True)
     assert "no inodes left" in blockers(Facts(spaces={str(DATA_HOME): inodes}))["disk-full"].cause
     assert blockers(Facts(spaces={str(DATA_HOME): Space("/home", 10**9, None, writable=True)})) == {}
+
+
+def test_ports_and_networks_of_other_sites_are_theirs_also_while_those_do_not_run() -> None:
+    other = ContainerInfo(
+        "skupper-router.red", "1", "", "", "exited", {"application": "skupper.red"},
+        networks={"skupper.red": NetworkAttachment()},
+    )  # fmt: skip
+    podman = PodmanFacts(INFO, containers=(other,))
+    port = WantedPort(PublishedPort(55671, 55672), "--bind-port")
+    wanted = Wanted(ports=(port,), network="skupper.red", names=Names("blue"), taken={55672: "site red"})
+    found = {item.check: item for item in check(wanted, podman, ENDPOINT, Facts(), DATA_HOME)}
+    assert found["port-taken"].cause == "port 55672 is that of site red, which does not use it now"
+    assert found["port-taken"].fix == "choose another port: --bind-port 55673"
+    assert "network skupper.red is that of site red" in found["network-shared"].cause
+    own = replace(wanted, names=Names("red"), taken={})
+    assert check(own, podman, ENDPOINT, Facts(), DATA_HOME) == ()
 
 
 def test_data_home_must_be_writable() -> None:

@@ -45,7 +45,7 @@ def site(*containers: ContainerInfo, **more: Any) -> Observation:
     return Observation(Present(), Trees(lambda _name: None), **{**defaults, **more})
 
 
-BACK = container("backend", labels={names.ADDRESS_LABEL: "backend"})
+BACK = container("backend", labels={names.DEFAULT.address_label: "backend"})
 EDGE = {"role": "edge", "container": f"{SPEC.name}-backend", "active": True, "opened": True}
 ADDRESS = {"key": "Mbackend:8080", "subscriberCount": 1}
 LISTENER = {"name": "backend:8080", "port": "8080", "operStatus": "up"}
@@ -288,7 +288,7 @@ class TestFiles:
         assert all(probe.fix == "skupper init" for probe in found)
 
     def test_a_container_nobody_defines(self) -> None:
-        stray = container("stray", labels={names.ADDRESS_LABEL: "stray"})
+        stray = container("stray", labels={names.DEFAULT.address_label: "stray"})
         probe = next(probe for probe in file_probes(site(stray)) if probe.name == "service stray")
         assert "does not define it" in probe.detail
 

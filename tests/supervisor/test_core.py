@@ -247,20 +247,18 @@ def test_paused_and_vanishing_containers_are_left_alone() -> None:
 
 
 def test_who_belongs() -> None:
-    router = {"skupper.io/component": "skupper-router"}
     for own, name in ((Names(), "skupper-router"), (Names("blue"), "skupper-router.blue")):
+        router = {own.component_label: "skupper-router"}
         assert belongs(own, name, {**own.labels, **router})
-        assert belongs(own, "any-name", {**own.labels, "skupper.io/address": "backend"})
+        assert belongs(own, "any-name", {**own.labels, own.address_label: "backend"})
         assert not belongs(own, f"{name}-old", {**own.labels, **router})
         assert not belongs(own, name, router)
         assert not belongs(own, "mine", own.labels)
         assert not belongs(Names("red"), name, {**own.labels, **router})
-    assert [rank({"skupper.io/component": name}) for name in ("skupper-router", "skupper-controller-podman", "x")] == [
-        0,
-        1,
-        2,
-    ]
-    assert rank({}) == 2
+    components = ("skupper-router", "skupper-controller-podman", "x")
+    assert [rank(Names(), {"skupper.io/component": name}) for name in components] == [0, 1, 2]
+    assert rank(Names(), {}) == 2
+    assert rank(Names("blue"), {"skupper.io/component.blue": "skupper-router"}) == 0
 
 
 @dataclass

@@ -29,12 +29,16 @@ class Report:
 def sentence(report: Report) -> str:
     """The report in one line (and console lines, and advice), for a site that is well."""
     site = report.site
-    where = report.where or f'"{site.user}"'
+    where = report.where or f'"{site.user}"' + _in_namespace(site)
     plain = where.rpartition(" ")[2].strip('"')
     name = f' with site name "{site.name}"' if site.name and site.name != plain else ""
     policies = " (with policies)" if report.policy == "enabled" else ""
     text = f"Skupper is enabled for {where}{name}{policies}.{_connected(report.connections)}{_exposed(site.services)}\n"
     return text + _console(report) + _advice(site)
+
+
+def _in_namespace(site: SiteStatus) -> str:
+    return f' in namespace "{site.namespace}"' if site.namespace else ""
 
 
 def _advice(site: SiteStatus) -> str:
@@ -77,6 +81,7 @@ def verbose(report: Report) -> str:
     where = report.where.rpartition(" ")[2].strip('"') if report.where else site.user
     rows = [
         (f"{report.platform}:", where),
+        *([("namespace:", site.namespace)] if site.namespace else []),
         ("mode:", site.router_mode),
         ("site name:", site.name),
         ("policies:", report.policy),
@@ -99,7 +104,8 @@ def _count(connections: Connections | None, which: str) -> str:
 def unhealthy(site: SiteStatus, now: datetime.datetime) -> str:
     """What is wrong with the site: one line that says so, then each probe that failed or could not be made."""
     verdict = "is not healthy" if site.health == "failing" else "may not be healthy: not all of it could be checked"
-    named = f'"{site.name}" of user "{site.user}"' if site.name else f'of user "{site.user}"'
+    owner = f'of user "{site.user}"' + _in_namespace(site)
+    named = f'"{site.name}" {owner}' if site.name else owner
     lines = [f"The Skupper site {named} {verdict}."]
     order = {"failing": 0, "unknown": 1}
     for probe in sorted((item for item in site.probes if item.health != "ok"), key=lambda item: order[item.health]):

@@ -32,8 +32,8 @@ def report(client: str, images: Sequence[tuple[str, str, str]], remark: str, pro
     return "".join(lines)
 
 
-def without_image(platform: str, user: str) -> str:
+def without_image(platform: str, whose: str) -> str:
     """What takes the place of the image lines where no router is found."""
     if platform == "podman":
-        return f"Skupper is not enabled for user '{user}'"
+        return f"Skupper is not enabled for {whose}"
     return line(TRANSPORT, f"not-found (the {platform} platform has no backend in this release)").rstrip("\n")

@@ -10,19 +10,21 @@ import datetime
 import os
 import pwd
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skupper_podman.desired.names import Names
 from skupper_podman.errors import NotEnabledError
 from skupper_podman.files import make_directories, read_bytes
-from skupper_podman.locks import locked
+from skupper_podman.locks import Lock, locked
+from skupper_podman.model.namespace import VARIABLE, check_namespace, owner
 from skupper_podman.paths import Paths, paths_for
 from skupper_podman.platform.podman import endpoint as endpoints
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.observe import Observation, observe
+from skupper_podman.platform.podman.sites import other_sites
 from skupper_podman.systemd import Systemd
 
 LOCK_TIMEOUT = 60.0
@@ -50,13 +52,18 @@ class Context:
     _api: PodmanApi | None = None
     _held: ExitStack = field(default_factory=ExitStack)
     _lock: ExitStack = field(default_factory=ExitStack)
-    _locked: bool = False
+    _held_lock: Lock | None = None
     _recent: tuple[float, Observation] | None = None
 
     @property
     def names(self) -> Names:
         """The names of the site."""
         return Names(self.paths.namespace)
+
+    @property
+    def whose(self) -> str:
+        """The user, and the site where it has a name, as messages name them."""
+        return owner(self.user, self.paths.namespace)
 
     def resolved_endpoint(self) -> endpoints.Endpoint:
         """Which API is used, and whose word that was.
@@ -86,26 +93,36 @@ class Context:
         Raises:
             ConflictError: another one is still at work after a minute.
         """
-        if self._locked:
+        if self._held_lock is not None:
             return
-        path, fallback = self.paths.lock_files
-        if not os.access(path.parent, os.W_OK):
-            path = fallback
-            make_directories(path.parent)
-        self._lock.enter_context(locked(path, timeout=self.lock_timeout))
-        self._locked = True
+        self._held_lock = self._lock.enter_context(locked(_usable(*self.paths.lock_files), timeout=self.lock_timeout))
+
+    @contextmanager
+    def user_lock(self) -> Iterator[None]:
+        """Keep commands on all sites of the user from choosing, for a moment.
+
+        Raises:
+            ConflictError: another one is still choosing after a minute.
+        """
+        with locked(_usable(*self.paths.user_lock_files), timeout=self.lock_timeout):
+            yield
+
+    def note(self, content: bytes) -> None:
+        """Let commands on other sites know what this one, which holds the site's lock, is about to make."""
+        assert self._held_lock is not None
+        self._held_lock.note(content)
 
     def unlock(self) -> None:
         """Let other commands change the site again; connections stay."""
         self._lock.close()
-        self._locked = False
+        self._held_lock = None
 
     def close(self) -> None:
         """Release the lock and the connections."""
         self._lock.close()
         self._held.close()
         self._api = None
-        self._locked = False
+        self._held_lock = None
 
     def site(self, inspect: tuple[str, ...] = ()) -> Observation:
         """The site as it is; containers named in ``inspect`` in detail.
@@ -115,7 +132,7 @@ class Context:
         """
         found = observe(self.api, self.names, inspect)
         if found.spec is None:
-            raise not_enabled(self.user, found.leftovers)
+            raise not_enabled(self, found.leftovers)
         self._recent = (self.monotonic(), found)
         return found
 
@@ -126,16 +143,26 @@ class Context:
             NotEnabledError: there is none.
         """
         # Who holds the lock is changing the site.
-        if self._recent is not None and not self._locked and self.monotonic() - self._recent[0] < _MOMENT:
+        if self._recent is not None and self._held_lock is None and self.monotonic() - self._recent[0] < _MOMENT:
             return self._recent[1]
         return self.site()
 
 
-def not_enabled(user: str, leftovers: bool = False) -> NotEnabledError:
+def _usable(path: Path, fallback: Path) -> Path:
+    """Where a lock can be: the runtime directory, or the data home of a user who has none."""
+    if os.access(path.parent, os.W_OK):
+        return path
+    make_directories(fallback.parent)
+    return fallback
+
+
+def not_enabled(context: Context, leftovers: bool = False) -> NotEnabledError:
     """The error for a command that needs a site."""
-    message = f"Skupper is not enabled for user '{user}'"
+    message = f"Skupper is not enabled for {context.whose}"
     if not leftovers:
-        return NotEnabledError(message, "to create a site: skupper init")
+        others = other_sites(context.api, context.names)
+        there = f"; sites here: {', '.join(others)} (skupper -n NAME ...)" if others else ""
+        return NotEnabledError(message, f"to create a site: skupper init{there}")
     return NotEnabledError(
         f"{message}: there are podman resources missing or left from an earlier installation",
         "to clean them up: skupper delete",
@@ -151,4 +178,6 @@ def real_context(env: Mapping[str, str] | None = None, endpoint: str = "") -> Co
         user, home = entry.pw_name, entry.pw_dir
     except KeyError:
         user, home = environment.get("USER") or str(uid), "/"
-    return Context(environment, uid, "".join(user.split()), paths_for(uid, environment, Path(home)), endpoint)
+    namespace = check_namespace(environment.get(VARIABLE, ""), VARIABLE)
+    paths = paths_for(uid, environment, Path(home), namespace)
+    return Context(environment, uid, "".join(user.split()), paths, endpoint)

@@ -48,7 +48,7 @@ def _missing(site: Observation) -> Iterator[Probe]:
 def _undefined(site: Observation) -> Iterator[Probe]:
     """Containers of services that nothing defines any more."""
     for info in site.containers.values():
-        address = info.labels.get(names.ADDRESS_LABEL)
+        address = info.labels.get(site.names.address_label)
         if address and site.service(address) is None:
             detail = f"container {info.name} runs for it, but {names.SERVICES_FILE} does not define it"
             yield Probe(f"service {address}", "failing", detail, fix=f"podman rm --force {info.name}")

@@ -32,7 +32,7 @@ def site_units(context: Context, quadlet: bool | None) -> SiteUnits:
     podman = context.api.check_version()
     site = observe(context.api, context.names, None)
     if site.spec is None:
-        raise not_enabled(context.user, site.leftovers)
+        raise not_enabled(context, site.leftovers)
     has = _release(podman) >= FIRST
     if quadlet is None:
         reason = f"Podman {podman.version} has {'Quadlet' if has else 'no Quadlet (4.4 and later have it)'}"
@@ -81,7 +81,7 @@ def _quadlet(context: Context, site: Observation, podman: HostInfo, reason: str)
     commands = (
         f"{manage} disable --now {context.paths.unit_file.name}",
         f"{manage} daemon-reload",
-        f"{manage} start {' '.join(f'{unit_of(item)}.service' for item in containers)}",
+        f"{manage} start {' '.join(f'{unit_of(item, context.names)}.service' for item in containers)}",
     )
     return SiteUnits("quadlet", reason, str(context.paths.quadlet_dir), files, commands, tuple(warnings))
 

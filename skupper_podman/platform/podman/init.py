@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from skupper_podman import __version__, certs
 from skupper_podman.desired.containers import PROGRAM_VERSION, Runtime, claims_ports, ingress_ports
 from skupper_podman.desired.diff import Change, diff
+from skupper_podman.desired.ports import USUAL, published, with_free_ports
 from skupper_podman.desired.resources import Container
 from skupper_podman.desired.site import SiteState, site_resources
 from skupper_podman.errors import (
@@ -30,7 +32,7 @@ from skupper_podman.model.site import DEFAULT_NETWORK, RouterKind, SiteSpec, che
 from skupper_podman.model.siteoptions import merged
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
-from skupper_podman.platform.podman import adopt, change, defaults, endpoint, hostimage, preflight
+from skupper_podman.platform.podman import adopt, change, defaults, endpoint, hostimage, preflight, sharedimage, sites
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import LocalHost
 from skupper_podman.platform.podman.hostfile import writing
@@ -66,13 +68,13 @@ def plan_init(context: Context, request: SiteRequest) -> Plan:
         choosing = pool.submit(_chosen_image, context, request, site, wanted)
         spec = wanted or _completed(request.spec, context.user)
         choice = choosing.result()
-    spec = replace(spec, router=choice.kind)
+    spec, taken = with_ports(context, request, site.spec, replace(spec, router=choice.kind))
     state = SiteState(spec, runtime(choice, _program(site)), site.links, site.services, site.configs, site.document)
     if site.spec is not None and change.logging_differs(site.spec, spec):
         state = change.without_logging(state)
     changes = diff((), site_resources(state), site.present)
     if changes:
-        _check_host(context, spec, podman, choice.kind == "embedded")
+        _check_host(context, spec, podman, choice.kind == "embedded", taken)
     return site_plan(context, request, site, Wanted(spec, choice, changes, existed, keys, notices))
 
 
@@ -88,6 +90,39 @@ def _changed(request: SiteRequest, found: SiteSpec) -> SiteSpec:
     if spec.accepts_links and not spec.ingress_hosts:
         spec = replace(spec, ingress_hosts=tuple(dict.fromkeys(defaults.ingress_hosts())))
     return spec
+
+
+def with_ports(
+    context: Context, request: SiteRequest, found: SiteSpec | None, spec: SiteSpec
+) -> tuple[SiteSpec, dict[int, str]]:
+    """The site with its ports, and whose the others are. None is taken by another site of the user while this one's
+    lock is held, and then because the site is there."""
+    if not spec.accepts_links:
+        return spec, {}
+    with context.user_lock():
+        taken = sites.reserved_ports(context.paths, context.names)  # first: see the module
+        recorded, used = sites.recorded_ports(context.names, context.api.containers(), context.api.volumes())
+        taken = {**taken, **recorded}
+        if spec.namespace and not (found and found.accepts_links):
+            host = _host(context)
+
+            def is_free(port: int) -> bool:
+                return port not in taken and port not in used and not any(_blocked_ips(host, spec, port))
+
+            spec = with_free_ports(spec, _asked_ports(request), is_free)
+        context.note(sites.ports_note(published(spec)))
+    return spec, taken
+
+
+def _blocked_ips(host: LocalHost, spec: SiteSpec, port: int) -> Iterator[str]:
+    return filter(None, (host.try_bind(ip, port) for ip in spec.bind_ips or ("",)))
+
+
+def _asked_ports(request: SiteRequest) -> frozenset[str]:
+    """The ports that somebody chose."""
+    if request.given is not None:
+        return request.given & USUAL.keys()
+    return frozenset(name for name, usual in USUAL.items() if getattr(request.spec, name) != usual)
 
 
 def _lock(context: Context, request: SiteRequest) -> None:
@@ -210,7 +245,11 @@ def _blocked(context: Context, spec: SiteSpec, error: SkupperError) -> SkupperEr
 
 
 def _check_host(
-    context: Context, spec: SiteSpec, podman: preflight.PodmanFacts | SkupperError, host_image: bool
+    context: Context,
+    spec: SiteSpec,
+    podman: preflight.PodmanFacts | SkupperError,
+    host_image: bool,
+    taken: Mapping[int, str] | None = None,
 ) -> None:
     """Look for all that is in the way.
 
@@ -219,16 +258,17 @@ def _check_host(
     """
     flags = {spec.inter_router_port: "--bind-port", spec.edge_port: "--bind-port-edge"}
     flags |= {spec.claims_port: "--bind-port-claims"} if spec.claims_port else {}
-    published = (*ingress_ports(spec), *claims_ports(spec))
+    bound = (*ingress_ports(spec), *claims_ports(spec))
     wanted = preflight.Wanted(
         containers=context.names.components,
         volumes=context.names.site_volumes,
         network=spec.network,
-        ports=tuple(preflight.WantedPort(port, flags.get(port.host_port, "")) for port in published),
+        ports=tuple(preflight.WantedPort(port, flags.get(port.host_port, "")) for port in bound),
         hosts=spec.ingress_hosts,
         hosts_needed=spec.accepts_links,
         host_image=host_image,
         names=context.names,
+        taken=taken or {},
     )
     blockers = preflight.check(wanted, podman, context.resolved_endpoint(), _host(context), context.paths.site_home)
     if blockers:
@@ -285,8 +325,8 @@ def _image_steps(context: Context) -> list[Step]:
         Step(
             "create",
             f"image {image}",
-            lambda: _ignore(hostimage.ensure_host_image(context.api)),
-            lambda: context.api.remove_image(image),
+            lambda: sharedimage.make(context),
+            lambda: _ignore(sharedimage.drop(context)),
             "made of this host, nothing is downloaded",
         )
     ]
@@ -304,7 +344,15 @@ def _waiting(context: Context, site: Observation, spec: SiteSpec, timeout: float
 
 
 def _notes(request: SiteRequest, wanted: Wanted) -> list[str]:
-    if request.spec.router != "auto" or wanted.existed:
-        return []
-    kind = "embedded router" if wanted.choice.kind == "embedded" else "router image"
-    return [f"the site uses the {kind}: {wanted.choice.reason}"]
+    """What was chosen for the user."""
+    notes: list[str] = []
+    if wanted.existed:
+        return notes
+    spec = wanted.spec
+    if spec.namespace and spec.accepts_links:
+        claims = f", {spec.claims_port} for claims" if spec.serves_claims else ""
+        notes.append(f"other sites reach it at port {spec.inter_router_port}, {spec.edge_port} for edge sites{claims}")
+    if request.spec.router == "auto":
+        kind = "embedded router" if wanted.choice.kind == "embedded" else "router image"
+        notes.append(f"the site uses the {kind}: {wanted.choice.reason}")
+    return notes

@@ -144,7 +144,9 @@ def _begun(site: Observation) -> list[str]:
     """Links whose volume lacks some of a link's files: their making was killed."""
     whole = {link.name for link in site.links if link.data.keys() >= _FILES[link.kind]}
     of_links = (
-        name for name, volume in site.volumes.items() if volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+        site.names.plain(name)
+        for name, volume in site.volumes.items()
+        if volume.labels.get(site.names.type_label) in names.LINK_TYPES
     )
     return [name for name in of_links if name not in whole]
 

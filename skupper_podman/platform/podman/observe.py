@@ -81,7 +81,7 @@ class Observation:
     def service_container(self, address: str) -> ContainerInfo | None:
         """The container of the service of this address."""
         return next(
-            (item for item in self.containers.values() if item.labels.get(names.ADDRESS_LABEL) == address), None
+            (item for item in self.containers.values() if item.labels.get(self.names.address_label) == address), None
         )
 
 
@@ -89,13 +89,13 @@ def is_site_volume(own: Names, volume: VolumeInfo) -> bool:
     """True if the volume is one a site makes: known by its name, or a link's."""
     if not own.owns(volume.labels):
         return False
-    return volume.name in own.site_volumes or volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+    return volume.name in own.site_volumes or volume.labels.get(own.type_label) in names.LINK_TYPES
 
 
 def is_site_container(own: Names, container: ContainerInfo) -> bool:
     """True if the container is one a site makes: a component, or a service's."""
     labels = container.labels
-    return own.owns(labels) and (names.COMPONENT_LABEL in labels or names.ADDRESS_LABEL in labels)
+    return own.owns(labels) and (own.component_label in labels or own.address_label in labels)
 
 
 def observe(
@@ -232,7 +232,9 @@ class _Reader:
 
     def _link_volumes(self) -> list[str]:
         return [
-            name for name, volume in self._volumes.items() if volume.labels.get(names.TYPE_LABEL) in names.LINK_TYPES
+            name
+            for name, volume in self._volumes.items()
+            if volume.labels.get(self._own.type_label) in names.LINK_TYPES
         ]
 
     def _read_services(self, file: VolumeFile | None) -> None:
@@ -260,7 +262,7 @@ class _Reader:
         found = []
         for name in self._link_volumes():
             data = {path: file.content for (volume, path), file in self.files.items() if volume == name}
-            link = parse_link(self._own.plain(name), self._volumes[name].labels, data)
+            link = parse_link(self._own.plain(name), self._volumes[name].labels, data, self._own)
             if link is not None:
                 link = link if link.created else replace(link, created=_created(self._volumes[name]))
                 found.append(self._at_its_cost(link))
@@ -274,7 +276,7 @@ class _Reader:
         return replace(link, annotations={**link.annotations, COST: cost}) if cost else link
 
     def services(self) -> tuple[Service, ...]:
-        by_address = {info.labels.get(names.ADDRESS_LABEL): info for info in self._containers.values()}
+        by_address = {info.labels.get(self._own.address_label): info for info in self._containers.values()}
         return tuple(
             self._with_tls(self._placed(service, by_address.get(service.address)))
             for service in self.document.services()

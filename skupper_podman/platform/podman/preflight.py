@@ -9,8 +9,8 @@ no blocker.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from skupper_podman.desired.names import DEFAULT, Names
@@ -20,6 +20,7 @@ from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.endpoint import Endpoint, check_remote
 from skupper_podman.platform.podman.facts import ContainerInfo, HostInfo, NetworkInfo, VolumeInfo
 from skupper_podman.platform.podman.host import Host, Owner
+from skupper_podman.platform.podman.sites import title
 
 PROBE_TIMEOUT = 10.0
 """Seconds the Podman service has to answer; a healthy one takes a tenth of one."""
@@ -41,7 +42,8 @@ class Wanted:
     """What is about to be made: names that must be free or ours, and ports that must be free.
 
     ``names`` tell what is this site's. ``hosts_needed`` says that ``hosts`` must not be empty (the site accepts links);
-    ``host_image`` that containers will run our Python installation.
+    ``host_image`` that containers will run our Python installation. ``taken`` has the ports of the user's other sites,
+    also of those that do not run, and whose they are.
     """
 
     containers: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class Wanted:
     hosts_needed: bool = False
     host_image: bool = True
     names: Names = DEFAULT
+    taken: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,15 @@ def _network(wanted: Wanted, podman: PodmanFacts, host: Host) -> Iterator[Blocke
             f"network {present.name} cannot be used as DNS is not enabled on it",
             f"choose another one: --container-network NAME; or remove it: podman network rm {present.name}",
         )
+    whose = {_named(item.labels) for item in podman.containers if wanted.network in item.networks}
+    whose |= {_named(present.labels)} if present else set()
+    for other in sorted(whose - {wanted.names.namespace, None}, key=str):
+        yield Blocker(
+            "network-shared",
+            f"network {wanted.network} is that of site {title(Names(other or ''))}: there the names of two sites' "
+            "containers would be confused",
+            "choose another one: --container-network NAME; or leave that flag out",
+        )
     if podman.info.network_backend == "cni":
         dnsname = "podman-plugins" if "dnf" in host.installer() else "golang-github-containernetworking-plugin-dnsname"
         needed = (("bridge", "containernetworking-plugins"), ("dnsname", dnsname))
@@ -163,6 +175,12 @@ def _network(wanted: Wanted, podman: PodmanFacts, host: Host) -> Iterator[Blocke
             "rootless containers cannot reach the network: neither slirp4netns nor pasta is installed",
             f"{host.installer()} slirp4netns",
         )
+
+
+def _named(labels: Mapping[str, str]) -> str | None:
+    """The name of the site to which something belongs; None if it is no site's."""
+    found = Names.of_labels(labels)
+    return None if found is None else found.namespace
 
 
 def _names(wanted: Wanted, podman: PodmanFacts) -> Iterator[Blocker]:
@@ -212,16 +230,25 @@ def _ports(wanted: Wanted, podman: PodmanFacts | None, host: Host) -> Iterator[B
         elif ip and not _is_address(ip):
             yield Blocker("bind-ip", f"{ip} is not an IP address", _bind_fix(host))
         elif podman is None or not _publisher(wanted.names, podman, port, ours=True):
-            yield from _port(wanted.names, item, podman, host)
+            yield from _port(wanted, item, podman, host)
 
 
-def _port(own: Names, item: WantedPort, podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
-    ip, port = item.port.host_ip, item.port.host_port
+def _port(wanted: Wanted, item: WantedPort, podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
+    ip, port, own = item.port.host_ip, item.port.host_port, wanted.names
     problem = host.try_bind(ip, port)
-    if problem == "taken":
+    if not problem and port in wanted.taken:
+        free = _free_port(wanted, host, ip, port)
+        yield Blocker(
+            "port-taken",
+            f"port {port} is that of {wanted.taken[port]}, which does not use it now",
+            f"choose another port: {item.flag} {free or 'PORT'}"
+            if item.flag
+            else "delete that site, or move one of both",
+        )
+    elif problem == "taken":
         owner = host.port_owner(port)
         other = (_publisher(own, podman, port, ours=False) if podman else "") or _owner(owner)
-        free = _free_port(host, ip, port)
+        free = _free_port(wanted, host, ip, port)
         other_port = f"choose another port: {item.flag} {free}; or " if item.flag and free else ""
         yield Blocker(
             "port-taken",
@@ -265,9 +292,11 @@ def _stopper(own: Names, podman: PodmanFacts | None, port: int, owner: Owner | N
     return f"see who it is: sudo ss -ltnp 'sport = :{port}'"
 
 
-def _free_port(host: Host, ip: str, port: int) -> int:
+def _free_port(wanted: Wanted, host: Host, ip: str, port: int) -> int:
     """A free port near ``port``; 0 if none of the next hundred is."""
-    return next((near for near in range(port + 1, min(port + 100, 65536)) if not host.try_bind(ip, near)), 0)
+    near = range(port + 1, min(port + 100, 65536))
+    asked = {item.port.host_port for item in wanted.ports}
+    return next((other for other in near if other not in {*asked, *wanted.taken} and not host.try_bind(ip, other)), 0)
 
 
 def _is_address(text: str) -> bool:

@@ -66,7 +66,9 @@ def quadlet_files(
         files.append(UnitFile(f"{_stem(network.name)}.network", _network(network, around)))
         files += [UnitFile(f"{_stem(volume.name)}.volume", _volume(volume, around)) for volume in volumes]
     known = {volume.name for volume in volumes}
-    files += [UnitFile(f"{unit_of(item)}.container", _container(item, known, around)) for item in containers]
+    files += [
+        UnitFile(f"{unit_of(item, around.names)}.container", _container(item, known, around)) for item in containers
+    ]
     return tuple(files)
 
 
@@ -75,9 +77,9 @@ def mark(own: Names) -> str:
     return f"{_MARK}{f' --namespace {own.namespace}' if own.namespace else ''};"
 
 
-def unit_of(container: Container) -> str:
+def unit_of(container: Container, own: Names = names.DEFAULT) -> str:
     """The name, without its ending, of the file and the unit of a container."""
-    return container.name if names.COMPONENT_LABEL in container.labels else service_unit(container.name)
+    return container.name if own.component_label in container.labels else service_unit(container.name)
 
 
 def service_unit(container: str) -> str:

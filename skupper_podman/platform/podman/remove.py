@@ -10,18 +10,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from skupper_podman.desired import names
 from skupper_podman.desired.diff import Change
 from skupper_podman.desired.resources import Network, Volume
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform.podman import hostimage
+from skupper_podman.platform.podman import sharedimage
 from skupper_podman.platform.podman.context import Context, not_enabled
 from skupper_podman.platform.podman.facts import NetworkInfo
 from skupper_podman.platform.podman.hostfile import deleting
 from skupper_podman.platform.podman.linger import linger_removal_steps
 from skupper_podman.platform.podman.observe import Observation, container_of, is_site_volume, observe
+from skupper_podman.platform.podman.sites import other_sites
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.platform.podman.supervise import removal_steps
 from skupper_podman.supervisor import processes
@@ -33,9 +34,10 @@ def plan_delete(context: Context) -> Plan:
     site = observe(context.api, context.names, None)
     notes: list[str] = []
     network = _network(context, site, notes)
-    unit, files = removal_steps(context), _file_steps(context)
+    staying = other_sites(context.api, context.names)
+    unit, files = removal_steps(context), _file_steps(context, staying)
     if not (site.leftovers or unit or network or files):
-        raise not_enabled(context.user)
+        raise not_enabled(context)
     changes = _changes(site)
     if network is not None:
         changes.append(Change("delete", network, network))
@@ -45,8 +47,9 @@ def plan_delete(context: Context) -> Plan:
     # The endpoint last: should this be killed, the next one finds what is left where it is.
     steps += files
     # Without lingering, the user's manager may end, and with it whatever it runs: nothing may follow.
-    others = [info.name for info in context.api.containers() if info.running and info.name not in site.containers]
-    steps += linger_removal_steps(context, others, notes)
+    if not staying:
+        others = [info.name for info in context.api.containers() if info.running and info.name not in site.containers]
+        steps += linger_removal_steps(context, others, notes)
     name = site.spec.name if site.spec else ""
     facts = {"name": name, "notes": notes, "warnings": []}
     return Plan(f"Delete site {name}".strip(), tuple(steps), facts)
@@ -54,7 +57,9 @@ def plan_delete(context: Context) -> Plan:
 
 def _changes(site: Observation) -> list[Change]:
     changes = []
-    for info in sorted(site.containers.values(), key=lambda item: (names.COMPONENT_LABEL in item.labels, item.name)):
+    for info in sorted(
+        site.containers.values(), key=lambda item: (site.names.component_label in item.labels, item.name)
+    ):
         container = container_of(info)
         changes.append(Change("delete", container, container))
     for volume in site.volumes.values():
@@ -104,24 +109,24 @@ def _labelled_networks(context: Context) -> list[NetworkInfo]:
     return [info for info in context.api.networks() if ours.items() <= info.labels.items()]
 
 
-def _file_steps(context: Context) -> list[Step]:
-    """Files outside volumes: our own, and the scripts that 1.9 made."""
+def _file_steps(context: Context, staying: Collection[str]) -> list[Step]:
+    """Files outside volumes: our own, and the scripts that 1.9 made. The last site takes what all sites share."""
     own = context.paths
-    paths = (own.linger_mark, own.endpoint_file, own.start_script, own.stop_script)
+    paths = (own.endpoint_file, own.start_script, own.stop_script, *(() if staying else (own.linger_mark,)))
     return [step for path in paths if (step := deleting(path)) is not None]
 
 
 def _images_step(context: Context, gone: set[str]) -> Step:
     """What nothing needs any more, without the containers ``gone``."""
-    removed: list[str] = []
+    removed: list[bool] = []
 
     def do() -> None:
         _end_monitors(context, gone)
-        removed.extend(hostimage.remove_unused_images(context.api))
+        removed.append(sharedimage.drop(context))
 
     def undo() -> None:
-        if removed:
-            hostimage.ensure_host_image(context.api)
+        if any(removed):
+            sharedimage.make(context)
 
     return Step("delete", "images made of this host", do, undo)
 

@@ -37,13 +37,9 @@ from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.config import Entity
 from skupper_podman.router.documents import bridge_listeners, target_connectors
 
-_LABELS_KEPT = (
-    names.APPLICATION_LABEL,
-    names.ADDRESS_LABEL,
-    names.COMPONENT_LABEL,
-    names.TYPE_LABEL,
-    names.METADATA_LABEL,
-)
+_LABELS_KEPT = (names.APPLICATION_LABEL, names.METADATA_LABEL)
+_KINDS_KEPT = (names.DEFAULT.address_label, names.DEFAULT.component_label, names.DEFAULT.type_label)
+"""Those of named sites begin with these."""
 
 
 def plan_service_create(context: Context, service: Service) -> Plan:
@@ -202,7 +198,7 @@ def check_service(service: Service) -> None:
 
 
 def _check_labels(service: Service) -> None:
-    reserved = sorted(set(service.labels) & set(_LABELS_KEPT))
+    reserved = sorted(name for name in service.labels if name in _LABELS_KEPT or name.startswith(_KINDS_KEPT))
     if reserved:
         raise UsageError(f"label {reserved[0]} is reserved for Skupper")
 
@@ -236,7 +232,7 @@ def remains_of(site: Observation, address: str) -> list[Change]:
     containers = [
         state.container
         for state in site.present.containers.values()
-        if state.container.labels.get(names.ADDRESS_LABEL) == address
+        if state.container.labels.get(site.names.address_label) == address
     ]
     directories = {site.names.internal: f"{address}/", site.names.router_certs: f"{names.tls_directory(address)}/"}
     files = [
@@ -312,7 +308,7 @@ def _service(site: Observation, address: str) -> Service:
 def _deletion(context: Context, site: Observation, service: Service, notes: Iterable[str] = ()) -> Plan:
     name = site.names.service(service)
     container = context.api.container(name)
-    if container is not None and container.labels.get(names.ADDRESS_LABEL) != service.address:
+    if container is not None and container.labels.get(site.names.address_label) != service.address:
         raise ConflictError(
             f"container {name} is not managed by Skupper",
             f"rename it: podman rename {name} NEW",

@@ -70,6 +70,7 @@ def site_status(context: Context) -> SiteStatus:
         network=spec.network,
         services=len(site.services),
         probes=tuple(probes),
+        namespace=spec.namespace,
     )
 
 

@@ -36,7 +36,7 @@ def plan_update(context: Context, *, force_restart: bool, timeout: float, dry_ru
         raise podman
     site = observe(context.api, context.names, None, certificates=True)
     if site.spec is None:
-        raise not_enabled(context.user, site.leftovers)
+        raise not_enabled(context, site.leftovers)
     check_version(site)
     notes: list[str] = []
     choice = _image(context, site.spec, timeout, dry_run, notes)

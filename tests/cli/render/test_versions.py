@@ -17,7 +17,7 @@ def test_with_images() -> None:
 
 
 def test_without_a_site() -> None:
-    assert render.report("1.9.6", [], render.without_image("podman", "jdoe"), "0.1.0").splitlines() == [
+    assert render.report("1.9.6", [], render.without_image("podman", "user 'jdoe'"), "0.1.0").splitlines() == [
         "client version                 1.9.6",
         "Skupper is not enabled for user 'jdoe'",
         "skupper-podman version         0.1.0",
