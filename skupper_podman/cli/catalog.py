@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "man": ("manual", "Write the manual: man pages and Markdown"),
     "revoke-access": ("access", "Revoke all previously granted access to the site."),
     "service": ("", "Manage skupper service definitions"),
+    "service allow-site": ("allowsite", "Limit a service to some sites"),
     "service bind": ("service", "Bind a target to a service"),
     "service create": ("service", "Create a skupper service"),
     "service delete": ("service", "Delete a skupper service"),

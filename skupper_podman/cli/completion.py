@@ -153,6 +153,7 @@ _NAMES: Final[Mapping[tuple[str, int], Callable[[Platform], list[str]]]] = {
     ("link status", 0): _links,
     ("link update", 0): _links,
     ("token revoke", 0): _claims,
+    ("service allow-site", 0): _services,
     ("service bind", 0): _services,
     ("service delete", 0): _services,
     ("service status", 0): _services,

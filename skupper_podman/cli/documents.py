@@ -12,7 +12,8 @@ kind               keys of ``data``
 ``LinkStatus``     ``links`` [{name, type, state, reason, host, port, cost, peerSite, peer, created, since, fix}],
                    ``incoming`` [{siteId, siteName, namespace}] or null while it is not known
 ``ServiceStatus``  ``services`` [{address, protocol, ports, health, detail, fix, since, reachable, container, labels,
-                   tls, origin, targets [{host, ports}], targetStatus [{host, port, targetPort, health, reason}],
+                   tls, origin, originSite, allowedSites, targets [{host, ports}],
+                   targetStatus [{host, port, targetPort, health, reason}],
                    hostPorts {ip, ports}, sites [{id, name, namespace, address,
                    listeners, connectors [{host, port, target}]}]}]
 ``NetworkStatus``  ``sites`` [{id, name, namespace, platform, version, local, policy, linkedSites [{id, name, direction,
@@ -45,8 +46,9 @@ kind               keys of ``data``
 ``Link``           ``action`` (``created``, ``replaced``, ``updated``, ``unchanged`` or ``deleted``), ``name``,
                    ``facts``
 ``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed``,
-                   ``labelled`` or ``unchanged``), ``address``, ``facts``
+                   ``labelled``, ``limited`` or ``unchanged``), ``address``, ``facts``
 ``ServiceLabels``  ``address``, ``labels``
+``ServiceSites``   ``address``, ``allowedSites`` (names or ids; none for every site)
 ``Token``          ``action`` (``created`` or ``revoked``), ``file``, ``name``, ``type`` (``claim`` or ``cert``),
                    ``facts``
 ``GatewayStatus``  ``gateways`` [{name, kind (``local`` or ``bundle``), type, generation, version, connected (null
@@ -223,6 +225,7 @@ def _service_status(status: ServiceStatus, network: NetworkStatus) -> dict[str, 
     return {
         **_service(service),
         "container": status.container or service.address,
+        "originSite": site_name(network, service.origin) if service.origin else None,
         "health": status.health,
         "detail": status.detail,
         "fix": status.fix,
@@ -250,9 +253,16 @@ def _service(service: Service) -> dict[str, Json]:
         "labels": dict[str, Json](service.labels),
         "tls": bool(service.tls_credentials),
         "origin": service.origin,
+        "allowedSites": list[Json](service.allowed_sites),
         "targets": [{"host": target.host, "ports": _ports(target.ports)} for target in service.targets],
         "hostPorts": {"ip": service.host_ports.ip, "ports": _ports(service.host_ports.ports)},
     }
+
+
+def site_name(network: NetworkStatus, identity: str) -> str | None:
+    """The name of a site; None while the network does not know it."""
+    found = network.site(identity)
+    return found.site.name if found is not None else None
 
 
 def _ports(ports: tuple[tuple[int, int], ...]) -> dict[str, Json]:

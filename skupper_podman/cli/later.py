@@ -45,7 +45,7 @@ def _dashed(names: str) -> frozenset[str]:
 INIT_ON_KUBERNETES: Final = _dashed(
     "create-network-policy console-ingress enable-rest-api annotation-separator ingress-annotations annotations "
     "router-service-annotations router-pod-annotations controller-service-annotation controller-pod-annotation "
-    "prometheus-server-pod-annotation enable-service-sync service-sync-site-ttl run-as-user run-as-group routers "
+    "prometheus-server-pod-annotation service-sync-site-ttl run-as-user run-as-group routers "
     "router-cpu router-memory router-node-selector router-pod-affinity router-pod-antiaffinity router-ingress-host "
     "router-load-balancer-ip router-disable-mutual-tls router-data-connection-count controller-cpu controller-memory "
     "controller-node-selector controller-pod-affinity controller-pod-antiaffinity controller-ingress-host "

@@ -15,6 +15,7 @@ from skupper_podman.model.service import (
     Service,
     Target,
     check_address,
+    check_allowed_sites,
     check_port,
     check_target_host,
     map_ports,
@@ -46,6 +47,9 @@ class ServiceFlags:
     host_ip: str = flag("host-ip", "string", "Address of this host to publish the service at")
     host_port: tuple[str, ...] = flag(
         "host-port", "strings", "Port of this host to publish the service at: hostport or port:hostport (repeatable)"
+    )
+    allow_site: tuple[str, ...] = flag(
+        "allow-site", "strings", "Name or id of a site that may take the service over by service sync (repeatable)"
     )
     label: tuple[tuple[str, str], ...] = flag("label", "stringToString", "Labels of the service: key=value,...")
 
@@ -85,6 +89,7 @@ def build_service(
         host_ports=_host_ports(ports, flags),
         ingress=check_ingress(ingress),
         tls_files=files,
+        allowed_sites=check_allowed_sites(flags.allow_site),
     )
 
 

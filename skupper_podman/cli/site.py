@@ -99,6 +99,9 @@ class Init(InitLater):
     controller_memory_limit: str = flag(
         "controller-memory-limit", "string", "Most memory the controller may use, in bytes (0: any)"
     )
+    enable_service_sync: bool = flag(
+        "enable-service-sync", "bool", "Take over the services of other sites that do so, and offer them this site's"
+    )
     labels: str = flag("labels", "string", "Labels for all that is created: key=value,...")
     podman_endpoint: str = flag("podman-endpoint", "string", "Podman API to use, kept for later commands")
     timeout: int = flag("timeout", "duration", "Time limit for the site to become ready", default=120 * SECOND)
@@ -174,6 +177,7 @@ def site_spec(options: Init) -> SiteSpec:
         router_memory_bytes=parse_memory("router", options.router_memory_limit),
         controller_cpu_millis=parse_cpu("controller", options.controller_cpu_limit),
         controller_memory_bytes=parse_memory("controller", options.controller_memory_limit),
+        service_sync=options.enable_service_sync,
     )
     check_site_ports(spec)
     return spec

@@ -1,8 +1,8 @@
-"""The controller: event source, collector, status file and health server around one connection.
+"""The controller: event source, collector, service sync, status file and health server around one connection.
 
-What always holds: all state lives on one event loop; the decisions are made by :mod:`.source` and :mod:`.collector`,
-this module only carries messages, time and files to and from them. A failure in one turn is logged and ends that turn
-only.
+What always holds: all state lives on one event loop; the decisions are made by :mod:`.source`, :mod:`.collector` and
+:mod:`.synchroniser`, this module only carries messages, time and files to and from them. A failure in one turn is
+logged and ends that turn only.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman import SKUPPER_VERSION
-from skupper_podman.controller import discovery
+from skupper_podman.controller import discovery, syncwire
 from skupper_podman.controller.bus import Bus
 from skupper_podman.controller.collector import Collector
 from skupper_podman.controller.log import log
 from skupper_podman.controller.settings import Settings
 from skupper_podman.controller.source import SiteIdentity, SiteSource
 from skupper_podman.controller.statusfile import Debounce, StatusFile
+from skupper_podman.controller.synchroniser import Synchroniser
 from skupper_podman.controller.targets import ServicesFile
 from skupper_podman.model import flow
 from skupper_podman.model.flow import RecordType
@@ -62,6 +63,7 @@ class Controller:
         self._pace = discovery.Pace()
         self._settings = settings
         self._claims: ClaimServer | None = None
+        self._sync = Synchroniser(settings)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set."""
@@ -119,6 +121,8 @@ class Controller:
             reasons.append(f"claims: {self._claims.failure}")
         if self._file.failure:
             reasons.append(f"network status: {self._file.failure}")
+        if self._sync.failure:
+            reasons.append(f"service sync: {self._sync.failure}")
         facts = {"sources": len(self._collector.sources), "records": len(self._collector.store)}
         return reasons, facts
 
@@ -129,17 +133,21 @@ class Controller:
         now = time.monotonic()
         self._source.connected(now)
         self._collector.connected(now)
+        self._sync.connected(now)
         self._pace.reset()
         self._schedule()
 
     def disconnected(self) -> None:
         """The router is gone for now."""
+        self._sync.disconnected()
         self._collector.disconnected()
 
     def received(self, address: str, octets: bytes) -> None:
         """A message from a subscription."""
         if address == self._source.command_address:
             self._source.flush()
+        elif address == syncwire.ADDRESS:
+            self._sync.received(octets, time.monotonic())
         elif address == discovery.MANAGEMENT:
             for identity, kind in discovery.sources(octets):
                 self._collector.prime(identity, kind, time.monotonic())
@@ -158,7 +166,7 @@ class Controller:
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _subscriptions(self) -> frozenset[str]:
-        return self._collector.subscriptions() | {self._source.command_address}
+        return self._collector.subscriptions() | self._sync.subscriptions | {self._source.command_address}
 
     def _turn(self) -> None:
         """Let time pass for every part, and carry out what they want."""
@@ -173,8 +181,11 @@ class Controller:
     def _work(self, now: float) -> None:
         self._read_services(now)
         self._collector.tick(now)
+        services = self._sync.work(now)
         self._bus.subscribe(self._subscriptions())
         if self._bus.is_connected:
+            if services is not None:
+                self._bus.send(syncwire.ADDRESS, services, settled=True)
             for message in self._source.tick(now, _now_us()):
                 self._bus.send(message.address, message.octets, settled=message.settled)
             for source in self._collector.take_flushes(now):

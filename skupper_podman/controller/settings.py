@@ -18,6 +18,8 @@ from skupper_podman.errors import InvalidError, UsageError
 
 MESSAGING = Path("/etc/messaging")
 DEFAULT_URL = "amqps://skupper-router-local:5671"
+SITE_FILE = Path("/etc/skupper-router/config/skupper-podman-site.json")
+"""What was asked of init."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class ClaimSettings:
     """Where the claims server listens (port 0 for nowhere), and the files it works with.
 
     ``directory`` has the records of claims, ``authority`` the certificate and key that sign for those who redeem one,
-    ``server`` the certificate it shows, ``site_file`` what was asked of init.
+    ``server`` the certificate it shows, ``site_file`` is :data:`SITE_FILE`.
     """
 
     host: str = "0.0.0.0"
@@ -49,7 +51,7 @@ class ClaimSettings:
     directory: Path = Path("/etc/skupper-claims")
     authority: Path = Path("/etc/skupper-site-ca")
     server: Path = Path("/etc/skupper-router-certs/skupper-internal")
-    site_file: Path = Path("/etc/skupper-router/config/skupper-podman-site.json")
+    site_file: Path = SITE_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Settings:
     health_host: str
     health_port: int
     claims: ClaimSettings = ClaimSettings()
+    site_file: Path = SITE_FILE
 
 
 def endpoint_of_url(url: str, directory: Path = MESSAGING) -> Endpoint:
@@ -137,6 +140,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     option("--messaging", "", str(MESSAGING), "directory of the client certificate and connect.json")
     option("--status", "", "/etc/skupper-network-status", "directory of the network status file")
     option("--services", "", "/etc/skupper-services/skupper-services.json", "service definitions")
+    option("--site-file", "", str(SITE_FILE), "what was asked of init")
     option("--health-host", "", "0.0.0.0", "address of the health server")
     option("--health-port", "", "8080", "port of the health server, 0 for none")
     option("--claims-port", "SKUPPER_CLAIMS_PORT", "0", "port at which claims are redeemed, 0 for none")
@@ -173,7 +177,10 @@ def parse(argv: Sequence[str], environment: Mapping[str, str], host_name: str) -
         services_file=Path(options.services),
         health_host=options.health_host,
         health_port=int(options.health_port),
-        claims=ClaimSettings(port=int(options.claims_port), directory=Path(options.claims)),
+        claims=ClaimSettings(
+            port=int(options.claims_port), directory=Path(options.claims), site_file=Path(options.site_file)
+        ),
+        site_file=Path(options.site_file),
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from skupper_podman.controller.source import TargetProcess
+from skupper_podman.controller.watched import WatchedFile
 
 _LARGEST: Final = 8 << 20
 _MOST: Final = 5000
@@ -61,8 +62,7 @@ class ServicesFile:
     """Watches the services file by looking at it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, ...] | None = None
+        self._file = WatchedFile(path, _LARGEST)
 
     def changed(self) -> frozenset[TargetProcess] | None:
         """The targets if the file changed since the last call, else None. A missing file means no targets.
@@ -71,18 +71,5 @@ class ServicesFile:
             OSError: it cannot be read.
             ValueError: it is malformed; this is said once for each change.
         """
-        try:
-            facts = self._path.stat()
-            seen: tuple[int, ...] = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
-        except (FileNotFoundError, NotADirectoryError):
-            seen = ()
-        if seen == self._seen:
-            return None
-        self._seen = seen
-        if not seen:
-            return frozenset()
-        with self._path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
-        if len(text) > _LARGEST:
-            raise ValueError(f"larger than {_LARGEST} bytes")
-        return parse_targets(text)
+        text = self._file.changed()
+        return None if text is None else parse_targets(text)

@@ -24,6 +24,9 @@ APPLICATION_LABEL: Final = "application"
 TYPE_LABEL: Final = "skupper.io/type"
 """Of a token and of a claim's record, whoever issued them; volumes have :attr:`Names.type_label`."""
 METADATA_LABEL: Final = "internal.skupper.io/metadata"
+ALLOWED_SITES: Final = "skupper-podman/allowed-sites"
+"""The sites that may use a service: a label in the services file, for of all that 1.9 does not know its command line
+keeps only labels; an annotation in messages, since Kubernetes takes no commas in labels."""
 
 AUTHORITY_TYPE: Final = "CertAuthority"
 CREDENTIAL_TYPE: Final = "Credential"
@@ -41,6 +44,10 @@ CONSOLE_HOST: Final = "skupper"
 ROUTER_CONFIG_FILE: Final = "skrouterd.json"
 SERVICES_FILE: Final = "skupper-services.json"
 STATUS_FILE: Final = "skupper-network-status.json"
+SYNC_FILE: Final = "skupper-service-sync.json"
+"""Beside the network's status: what the controller learned of other sites' services."""
+SYNC_FAILURES_FILE: Final = "skupper-service-sync-failures.json"
+"""Beside it: which of them the supervisor could not make here, and why."""
 SITE_FILE: Final = "skupper-podman-site.json"
 """Beside the router's configuration, what was asked of ``init``; 1.9 ignores it."""
 
@@ -188,3 +195,9 @@ class Names:
 
 DEFAULT: Final = Names()
 """The names of 1.9."""
+
+
+def is_kept_label(name: str) -> bool:
+    """Whether a label of this name is no user's to give; those of named sites begin with those of 1.9."""
+    kinds = (DEFAULT.address_label, DEFAULT.component_label, DEFAULT.type_label)
+    return name in (APPLICATION_LABEL, METADATA_LABEL, ALLOWED_SITES) or name.startswith(kinds)

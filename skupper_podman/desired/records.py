@@ -16,7 +16,8 @@ from skupper_podman.model.service import HostPorts, Service
 from skupper_podman.model.site import LogLevel, SiteSpec
 
 SERVICE_FILE: Final = "skupper-podman-service.json"
-"""Beside a service's router configuration: its container's name, the ports published, whether TLS files were given."""
+"""Beside a service's router configuration: its container's name, the ports published, whether TLS files were given,
+the site it came from."""
 
 
 _LIMITS: Final = {
@@ -30,8 +31,18 @@ _LIMITS: Final = {
 def dump_placement(service: Service, container: str) -> bytes:
     """Where a service's container is and what it publishes, as JSON."""
     ports = [list(pair) for pair in service.host_ports.ports]
-    value = {"container": container, "hostIp": service.host_ports.ip, "hostPorts": ports}
-    return compact({**value, "tls": "given"} if service.tls_files else value).encode()
+    value: dict[str, Any] = {"container": container, "hostIp": service.host_ports.ip, "hostPorts": ports}
+    value |= {"tls": "given"} if service.tls_files else {}
+    value |= {"origin": service.origin} if service.origin else {}
+    return compact(value).encode()
+
+
+def origin_in(content: bytes) -> str:
+    """The site that a service came from, as :func:`dump_placement` wrote; empty for one of this site."""
+    try:
+        return str(json.loads(content).get("origin") or "")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def tls_was_given(content: bytes) -> bool:
@@ -79,6 +90,7 @@ def dump_spec(spec: SiteSpec) -> bytes:
         del document["claimsPort"]
     # Only where there are any, so that the file of a site made before there were limits is still the same.
     document |= {key: getattr(spec, name) for key, name in _LIMITS.items() if getattr(spec, name)}
+    document |= {"serviceSync": True} if spec.service_sync else {}
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
@@ -104,6 +116,7 @@ def parse_spec(content: bytes) -> SiteSpec | None:
             router_logging=tuple(LogLevel(str(module), str(level)) for module, level in value["routerLogging"]),
             router=value["router"] if value["router"] in ("image", "embedded") else "auto",
             labels={str(key): str(item) for key, item in value["labels"].items()},
+            service_sync=value.get("serviceSync") is True,
             **limits,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -4,7 +4,8 @@ What always holds: a key of a service that is not known, or asks for what a podm
 name; what is written is read back as the same service.
 
 Format: ``api/types/types.go`` (``ServiceInterface``) of Skupper 1.9. Beside it, ``containerName``, ``hostIp`` and
-``hostPorts`` say what 1.9 keeps only in containers; a target may be written as ``host`` and ``targetPorts``.
+``hostPorts`` say what 1.9 keeps only in containers, and ``allowedSites`` which sites may take it over; a target may be
+written as ``host`` and ``targetPorts``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from skupper_podman.model.service import (
     Service,
     Target,
     check_address,
+    check_allowed_sites,
     check_port,
     check_target_host,
 )
@@ -31,7 +33,7 @@ from skupper_podman.model.service import (
 _KEYS: Final = frozenset(
     {
         "address", "protocol", "ports", "exposeIngress", "eventchannel", "aggregate", "labels", "targets",
-        "tlsCredentials", "containerName", "hostIp", "hostPorts",
+        "tlsCredentials", "containerName", "hostIp", "hostPorts", "allowedSites",
     }
 )  # fmt: skip
 _EMPTY: Final = frozenset({"headless", "annotations", "origin", "tlsCertAuthority", "bridgeImage", "enableTls"})
@@ -82,6 +84,7 @@ def _parsed(address: str, entry: Mapping[Any, Any]) -> Service:
         container_name="" if (name := str(entry.get("containerName") or "")) == address else name,
         host_ports=HostPorts(str(entry.get("hostIp") or ""), _ports(_mapping(entry, "hostPorts"))),
         ingress=_ingress(entry.get("exposeIngress") or ""),
+        allowed_sites=check_allowed_sites(tuple(str(site) for site in _list(entry, "allowedSites"))),
     )
 
 
@@ -168,6 +171,7 @@ def _dumped(service: Service) -> dict[str, Any]:
         "containerName": service.container_name,
         "hostIp": service.host_ports.ip if ports else "",
         "hostPorts": ports,
+        "allowedSites": list(service.allowed_sites),
     }
     always = ("address", "protocol", "ports", "targets")
     return {key: value for key, value in values.items() if value or key in always}

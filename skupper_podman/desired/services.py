@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
+from skupper_podman.desired import names
 from skupper_podman.desired.gojson import compact
 from skupper_podman.errors import InvalidError
 from skupper_podman.model.service import PROTOCOLS, HostPorts, Protocol, Service, Target
@@ -101,14 +102,35 @@ def _service(address: str, entry: Mapping[str, Any]) -> Service:
         ports=tuple(port for port in _list(entry.get("ports")) if type(port) is int),
         protocol=cast("Protocol", protocol) if protocol in PROTOCOLS else "tcp",
         targets=tuple(target for target in targets if target is not None),
-        labels={str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {},
+        labels=_labels(labels),
         origin=str(entry.get("origin") or ""),
         tls_credentials=str(entry.get("tlsCredentials") or ""),
         aggregate=str(entry.get("aggregate") or ""),
         event_channel=entry.get("eventchannel") is True,
         host_ports=HostPorts(),
         ingress=ingress if (ingress := entry.get("exposeIngress")) in ("Always", "Never") else "",
+        allowed_sites=_allowed_sites(entry),
     )
+
+
+def _labels(labels: object) -> dict[str, str]:
+    pairs = labels.items() if isinstance(labels, dict) else ()
+    return {str(key): str(value) for key, value in pairs if key != names.ALLOWED_SITES}
+
+
+def _allowed_sites(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """From a label of the services file, or from an annotation of a message."""
+    for key in ("labels", "annotations"):
+        values = entry.get(key)
+        text = values.get(names.ALLOWED_SITES) if isinstance(values, dict) else None
+        if isinstance(text, str):
+            return tuple(sorted({part.strip() for part in text.split(",")} - {""}))
+    return ()
+
+
+def allowed_sites_entry(service: Service) -> dict[str, str]:
+    """The sites that may use a service, as a label or an annotation; nothing where all may."""
+    return {names.ALLOWED_SITES: ",".join(service.allowed_sites)} if service.allowed_sites else {}
 
 
 def _target(item: Mapping[str, Any]) -> Target | None:
@@ -129,7 +151,7 @@ def _entry(service: Service, previous: Mapping[str, Any]) -> dict[str, Any]:
         "eventchannel": service.event_channel,
         "aggregate": service.aggregate,
         "headless": previous.get("headless"),
-        "labels": dict(sorted(service.labels.items())),
+        "labels": dict(sorted((service.labels | allowed_sites_entry(service)).items())),
         "annotations": previous.get("annotations"),
         "targets": [_target_entry(target) for target in service.targets],
         "origin": service.origin,

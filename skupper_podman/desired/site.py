@@ -110,7 +110,7 @@ def site_resources(state: SiteState, only: Collection[str] | None = None) -> tup
     changes one of five hundred services need not compute them all.
     """
     spec, own = state.spec, Names.of(state.spec)
-    services = [item for item in state.services if not item.origin and (only is None or item.address in only)]
+    services = [item for item in state.services if only is None or item.address in only]
     # What the site is to be comes first: an init that was killed is completed by the next one.
     resources: list[Resource] = [
         Volume(own.internal, _labels(spec)),
@@ -302,7 +302,7 @@ def _service_files(state: SiteState, service: Service, site: RouterConfig) -> li
     address, own = service.address, Names.of(state.spec)
     config = service_router_config(state, service, site).dump().encode()
     resources: list[Resource] = [VolumeFile(own.internal, f"{address}/{names.ROUTER_CONFIG_FILE}", config)]
-    if service.container_name or service.host_ports.ports or service.tls_files:
+    if service.container_name or service.host_ports.ports or service.tls_files or service.origin:
         resources.append(
             VolumeFile(own.internal, f"{address}/{SERVICE_FILE}", dump_placement(service, own.service(service)))
         )

@@ -31,7 +31,6 @@ _WITHOUT_EFFECT: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "console-user": (("",), _CONSOLE),
     "console-password": (("",), _CONSOLE),
     "service-controller": (("true", ""), "a podman site always has its controller"),
-    "service-sync": (("false", ""), "service sync comes in a later release"),
     "annotation-separator": ((",", ""), _KUBERNETES),
     "cluster-permissions": (("false", ""), _KUBERNETES),
     "create-network-policy": (("false", ""), _KUBERNETES),
@@ -90,6 +89,7 @@ def dump_site(spec: SiteSpec) -> dict[str, str]:
         "router-memory-limit": str(spec.router_memory_bytes or ""),
         "controller-cpu-limit": cpu_text(spec.controller_cpu_millis) if spec.controller_cpu_millis else "",
         "controller-memory-limit": str(spec.controller_memory_bytes or ""),
+        "service-sync": "true" if spec.service_sync else "",
     }
     return {key: value for key, value in values.items() if value}
 
@@ -161,4 +161,5 @@ _KEYS: Final[Mapping[str, Callable[[str], dict[str, Any]]]] = {
     "router-memory-limit": lambda value: {"router_memory_bytes": memory_quantity("router", value)},
     "controller-cpu-limit": lambda value: {"controller_cpu_millis": cpu_quantity("controller", value)},
     "controller-memory-limit": lambda value: {"controller_memory_bytes": memory_quantity("controller", value)},
+    "service-sync": lambda value: {"service_sync": _boolean(value)},
 }

@@ -77,6 +77,7 @@ CHECKS: Final = (
     Check("drift", "site", "everything is as init made it"),
     Check("link", "links", "links are connected and answer"),
     Check("service", "services", "services and their targets can be reached"),
+    Check("service-sync", "services", "services of other sites are taken over"),
     Check("certificate", "certificates", "certificates are whole and valid"),
     Check("unit", "boot", "the site is watched"),
     Check("linger", "boot", "the site starts without a login"),

@@ -13,6 +13,7 @@ Protocol = Literal["tcp", "http", "http2"]
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "http", "http2")
 
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_SITE = re.compile(r"[^\s,|$/]{1,253}")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
@@ -34,11 +35,12 @@ class HostPorts:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of the network. ``origin`` is empty for one defined at this site.
+    """A service of the network. ``origin`` is empty for one defined at this site, else the id of the site it came from.
 
     ``container_name`` is empty where its container has the name that the site gives it. ``tls_files`` are certificate,
     key and authority that were given for it, by file name; empty where the site makes them itself. ``ingress`` says
-    whether a site that has targets offers the service, too; empty is as good as Always.
+    whether a site that has targets offers the service, too; empty is as good as Always. ``allowed_sites`` are names or
+    ids of the sites that may take it over by service sync; empty for all.
     """
 
     address: str
@@ -54,6 +56,11 @@ class Service:
     host_ports: HostPorts = HostPorts()
     ingress: Literal["", "Always", "Never"] = ""
     tls_files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    allowed_sites: tuple[str, ...] = ()
+
+    def allows(self, site_name: str, site_id: str) -> bool:
+        """Whether the site of this name and id may use it."""
+        return not self.allowed_sites or site_name in self.allowed_sites or site_id in self.allowed_sites
 
     @property
     def listens(self) -> bool:
@@ -94,6 +101,18 @@ def check_address(name: str) -> str:
         quoted = " ".join(f'"{problem}"' for problem in problems)
         raise UsageError(f"Invalid service name: [{quoted}]")
     return name
+
+
+def check_allowed_sites(sites: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names and ids of sites in order, each once.
+
+    Raises:
+        UsageError: one cannot be a site's name or id.
+    """
+    for site in sites:
+        if not _SITE.fullmatch(site):
+            raise UsageError(f"invalid site {site!r}: give the name or the id of a site")
+    return tuple(sorted(set(sites)))
 
 
 def check_port(port: int) -> int:

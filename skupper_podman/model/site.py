@@ -36,7 +36,7 @@ class SiteSpec:
 
     ``namespace`` tells it from the other sites of its user, and is empty for the one with the names of 1.9.
     ``claims_port`` is 0 for a site that redeems no claims because that was asked for, and None for one made by a
-    release that knew of none.
+    release that knew of none. ``service_sync``: services are taken over from other sites, and offered to them.
     """
 
     name: str
@@ -59,6 +59,7 @@ class SiteSpec:
     controller_cpu_millis: int = 0
     controller_memory_bytes: int = 0
     namespace: str = ""
+    service_sync: bool = False
 
     @property
     def accepts_links(self) -> bool:

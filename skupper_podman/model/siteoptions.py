@@ -32,6 +32,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "router_memory_bytes": "--router-memory-limit",
     "controller_cpu_millis": "--controller-cpu-limit",
     "controller_memory_bytes": "--controller-memory-limit",
+    "service_sync": "--enable-service-sync",
 }
 """The flag that sets each field of a :class:`SiteSpec`."""
 

@@ -144,6 +144,13 @@ class Platform(Protocol):
         """Plan to change the labels of a service; removal is done before adding."""
         ...
 
+    def plan_service_allow(self, address: str, put: Collection[str], remove: Collection[str] | None) -> Plan:
+        """Plan to change which sites may take a service over, by name or id; removal is done before adding.
+
+        ``remove`` None lets every site take it over.
+        """
+        ...
+
     def plan_bind(self, address: str, target: Target, trust: bytes = b"") -> Plan:
         """Plan to add a target to a service; an empty plan if it is there already.
 
@@ -200,7 +207,7 @@ class Platform(Protocol):
         ...
 
     def services(self) -> tuple[Service, ...]:
-        """The services defined at this site, without a probe."""
+        """The services of this site, also those that came from other sites, without a probe."""
         ...
 
     def links(self) -> tuple[Link, ...]:

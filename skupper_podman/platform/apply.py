@@ -161,12 +161,13 @@ def _shape(service: Service) -> Service:
     ingress = "" if service.ingress == "Always" else service.ingress
     tls = "yes" if service.tls_credentials else ""
     files = tuple(sorted(service.tls_files))
-    return replace(service, targets=(), labels={}, ingress=ingress, tls_credentials=tls, tls_files=files)
+    shape = replace(service, targets=(), labels={}, allowed_sites=())
+    return replace(shape, ingress=ingress, tls_credentials=tls, tls_files=files)
 
 
 def _same(service: Service) -> tuple[object, ...]:
     targets = sorted((seen_from_container(target.host), sorted(target.ports)) for target in service.targets)
-    return targets, service.labels
+    return targets, service.labels, service.allowed_sites
 
 
 def _replacing(platform: Platform, service: Service) -> Plan:
@@ -190,6 +191,10 @@ def _adjusting(platform: Platform, service: Service, old: Service) -> Plan:
     ]
     gone = old.labels.keys() - service.labels.keys()
     plans.append(partial(platform.plan_service_label, address, service.labels, gone))
+    if service.allowed_sites != old.allowed_sites:
+        gone_sites = [site for site in old.allowed_sites if site not in service.allowed_sites]
+        away = gone_sites if service.allowed_sites else None
+        plans.append(partial(platform.plan_service_allow, address, service.allowed_sites, away))
     return _sequence(f"Change service {address}", *plans)
 
 

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,10 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     from skupper_podman.desired.names import Names
     from skupper_podman.files import read_bytes
     from skupper_podman.platform.podman.api import PodmanApi
+    from skupper_podman.platform.podman.context import real_context
     from skupper_podman.platform.podman.endpoint import parse_document, resolve
     from skupper_podman.supervisor.heal import Medic
+    from skupper_podman.supervisor.learner import Learner
     from skupper_podman.supervisor.loop import Loop
     from skupper_podman.supervisor.notify import Notifier
     from skupper_podman.supervisor.observe import Observer
@@ -46,10 +49,13 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
     api = PodmanApi(endpoint.url, API_TIMEOUT)
     storage = Path("/var/lib/containers") if paths.system else paths.data_home.parent / "containers"
-    observer = Observer(api, Names(paths.namespace), os.getuid(), paths.runtime_dir, time.monotonic, storage)
+    own = Names(paths.namespace)
+    observer = Observer(api, own, os.getuid(), paths.runtime_dir, time.monotonic, storage)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
     socket = SocketUnit(paths.system) if endpoint.url == f"unix://{paths.default_socket}" else None
-    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket)
+    # Known better than a manager that is busy going down would tell.
+    learner = Learner(own, lambda: replace(real_context(env), paths=paths, by_systemd=told is None), _log)
+    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket, learner)
 
 
 def _log(text: str) -> None:

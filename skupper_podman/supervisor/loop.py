@@ -24,6 +24,7 @@ from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import Action, Supervisor, rank
 from skupper_podman.supervisor.heal import STOP_TIMEOUT, Medic
+from skupper_podman.supervisor.learner import Learner
 from skupper_podman.supervisor.network import await_network
 from skupper_podman.supervisor.notify import Notifier
 from skupper_podman.supervisor.observe import Observer
@@ -47,9 +48,11 @@ class Loop:
 
     def __init__(
         self, observer: Observer, medic: Medic, notifier: Notifier, lock_files: tuple[Path, ...], log: Log,
-        socket: SocketUnit | None = None,
+        socket: SocketUnit | None = None, learner: Learner | None = None,
     ) -> None:  # fmt: skip
-        """``socket`` is the unit behind Podman's API, where it is systemd's own."""
+        """``socket`` is the unit behind Podman's API, where it is systemd's own; ``learner`` makes other sites'
+        services."""
+        self._learner = learner
         self._socket = socket
         self._observer = observer
         self._medic = medic
@@ -79,6 +82,8 @@ class Loop:
                     self._log(f"{action.kind} {action.target or 'all containers'}: {action.why}")
                     pool.submit(self._quote, action)
                     pool.submit(self._act, action)
+                if self._learner and self._core.ready and self._learner.due(time.monotonic()):
+                    pool.submit(self._learner.work)
                 self._tell()
                 if self._core.gone:
                     return self._leave()
@@ -87,6 +92,8 @@ class Loop:
                 self._wait()
             self._notifier.stopping("stopping")
             self._notifier.extend(STOP_TIMEOUT * 4)
+            if self._learner:
+                self._learner.stop()
         if not leave_running:
             self._stop_all()  # when no action is under way any more that could start one again
         return EXIT_STOPPED

@@ -11,7 +11,14 @@ from collections.abc import Callable
 import pytest
 
 from skupper_podman.desired.tokens import parse_token
-from skupper_podman.errors import ConflictError, LinkCheckError, NotEnabledError, NotFoundError, SkupperError
+from skupper_podman.errors import (
+    ConflictError,
+    LinkCheckError,
+    NotEnabledError,
+    NotFoundError,
+    SkupperError,
+    UsageError,
+)
 from skupper_podman.model.link import Token
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.site import SiteSpec
@@ -47,6 +54,7 @@ class PlatformContract:
             platform.service_status, platform.incoming_links, platform.network_status, platform.plan_delete,
             platform.site_certificate, platform.claims, platform.plan_revoke, self._update(platform),
             lambda: platform.site_units(None), lambda: platform.plan_service_label("backend", {}, ()),
+            lambda: platform.plan_service_allow("backend", (), None),
         ):  # fmt: skip
             with pytest.raises(NotEnabledError):
                 ask()
@@ -153,6 +161,14 @@ class PlatformContract:
         applied(platform.plan_service_label("backend", {"b": "3"}, ("a", "b")))
         assert platform.plan_service_label("backend", {"b": "3"}, ("a",)).steps == ()
         assert platform.services()[0].labels == {"b": "3"}
+        applied(platform.plan_service_allow("backend", ("west", "east"), ()))
+        applied(platform.plan_service_allow("backend", ("north",), ("east", "west")))
+        assert platform.plan_service_allow("backend", ("north",), ("east",)).steps == ()
+        assert platform.services()[0].allowed_sites == ("north",)
+        with pytest.raises(UsageError, match="no site would be left"):
+            platform.plan_service_allow("backend", (), ("north",))
+        applied(platform.plan_service_allow("backend", (), None))
+        assert platform.services()[0].allowed_sites == ()
         other = Target("10.0.0.2", ((8080, 8080),))
         applied(platform.plan_bind("backend", other))
         assert platform.plan_bind("backend", other).steps == ()

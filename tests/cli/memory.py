@@ -309,6 +309,17 @@ class MemoryPlatform:
             return self._plan(f"Service {address} has these labels already", ())
         return self._plan(f"Change labels of service {address}", (self._change(replace(service, labels=labels)),))
 
+    def plan_service_allow(self, address: str, put: Collection[str], remove: Collection[str] | None) -> Plan:
+        service = self._service(address)
+        kept = [] if remove is None else [site for site in service.allowed_sites if site not in remove]
+        allowed = tuple(sorted({*kept, *put}))
+        if remove is not None and service.allowed_sites and not allowed:
+            raise UsageError(f"no site would be left that may use service {address}")
+        if allowed == service.allowed_sites:
+            return self._plan(f"Service {address} is for these sites already", ())
+        step = self._change(replace(service, allowed_sites=allowed))
+        return self._plan(f"Change the sites of service {address}", (step,))
+
     def plan_bind(self, address: str, target: Target, trust: bytes = b"") -> Plan:
         self.trust = trust
         service = self._service(address)

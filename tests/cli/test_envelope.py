@@ -40,7 +40,8 @@ EXPECTED: dict[str, Any] = {
         "services": [
             {
                 "address": TEXT, "protocol": TEXT, "ports": [NUMBER], "container": TEXT, "labels": {"app": TEXT},
-                "tls": TRUTH, "origin": TEXT, "targets": [{"host": TEXT, "ports": {"8080": NUMBER}}],
+                "tls": TRUTH, "origin": TEXT, "originSite": NOTHING, "allowedSites": [],
+                "targets": [{"host": TEXT, "ports": {"8080": NUMBER}}],
                 "hostPorts": {"ip": TEXT, "ports": {}}, "health": TEXT, "detail": TEXT, "fix": TEXT,
                 "reachable": TRUTH, "since": NOTHING,
                 "targetStatus": [

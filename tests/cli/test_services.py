@@ -7,7 +7,7 @@ import pytest
 from skupper_podman.errors import InvalidError
 from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.model.status import ServiceStatus
-from tests.cli.memory import MemoryPlatform
+from tests.cli.memory import PEER_ID, MemoryPlatform, remote_network
 from tests.cli.terminal import Terminal
 
 ADDRESS = "--address=backend"
@@ -218,6 +218,28 @@ def test_status(site: Terminal, platform: MemoryPlatform) -> None:
         "   ╰─ Labels:\n"
         "      ╰─ app=x\n"
     )
+
+
+def test_status_tells_where_a_service_came_from_and_whom_it_is_for(site: Terminal, platform: MemoryPlatform) -> None:
+    site("service", "create", "a", "1", "--allow-site", "west,north", "--allow-site=west")
+    platform.services_by_address["b"] = Service("b", (2,), origin=PEER_ID)
+    assert site("service", "status").out == (
+        "Services exposed through Skupper:\n"
+        "├─ a:1 (tcp)\n"
+        "│  only for: north, west\n"
+        f"╰─ b:2 (tcp)\n   from: {PEER_ID}\n"
+    )
+    own, other = site("service", "status", "-o", "json").data["services"]
+    assert (own["allowedSites"], own["originSite"]) == (["north", "west"], None)
+    assert (other["origin"], other["originSite"]) == (PEER_ID, None)
+    assert platform.spec is not None
+    platform.network = remote_network(platform.spec)
+    found = next(item for item in platform.network.sites if item.site.identity == PEER_ID)
+    assert f"from: {found.site.name}({PEER_ID})" in site("service", "status", "b").out
+    assert site("service", "status", "b", "-o", "json").data["services"][0]["originSite"] == found.site.name
+    answer = site("service", "create", "c", "3", "--allow-site", "a b")
+    assert answer.code == 2
+    assert answer.err.startswith("Error: invalid site 'a b': give the name or the id of a site\n")
 
 
 def test_status_of_one(site: Terminal) -> None:

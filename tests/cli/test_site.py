@@ -27,7 +27,7 @@ def test_init_passes_every_flag_on(skupper: Terminal, platform: MemoryPlatform) 
     answer = skupper(
         "init", "--site-name", "west", "--ingress-host", "a,b", "--ingress-host=192.0.2.1",
         "--ingress-bind-ip=10.0.0.1", "--bind-port=1055", "--bind-port-edge", "1045", "--container-network=n",
-        "--enable-ipv6",
+        "--enable-ipv6", "--enable-service-sync",
         "--router=embedded", "--router-cpu-limit=0.5", "--router-memory-limit=268435456",
         "--controller-cpu-limit=2", "--controller-memory-limit=1000000000",
         "--router-logging=ROUTER_CORE:debug,info", "--labels=a=b,c=d", "--podman-endpoint=/run/x.sock", "--timeout=90s",
@@ -42,6 +42,7 @@ def test_init_passes_every_flag_on(skupper: Terminal, platform: MemoryPlatform) 
     assert request.spec.labels == {"a": "b", "c": "d"}
     assert (request.spec.router_cpu_millis, request.spec.router_memory_bytes) == (500, 2**28)
     assert (request.spec.controller_cpu_millis, request.spec.controller_memory_bytes) == (2000, 10**9)
+    assert request.spec.service_sync
     assert request.given is not None
     assert request.given == set(FLAGS) - {"ingress", "router_mode", "claims_port"}
     assert (request.endpoint, request.timeout) == ("/run/x.sock", 90)

@@ -83,6 +83,29 @@ def test_labels_of_a_service(site: Terminal) -> None:
     assert (answer.code, answer.err.partition("\n")[0]) == (1, "Error: Service nope not defined")
 
 
+def test_sites_that_may_use_a_service(site: Terminal) -> None:
+    site("service", "create", "backend", "8080")
+    assert site("service", "allow-site", "backend").out == "backend may be used by every site\n"
+    changed = "Sites that may use service backend changed\n"
+    assert site("service", "allow-site", "backend", "west", "east").out == changed
+    assert site("service", "allow-site", "backend", "north", "--remove", "west").out == changed
+    assert site("service", "allow-site", "backend").out == "backend may be used by east, north\n"
+    assert site("service", "allow-site", "backend", "-o", "json").data["allowedSites"] == ["east", "north"]
+    assert site("service", "allow-site", "backend", "east").out == (
+        "Sites that may use service backend are as asked for already\n"
+    )
+    answer = site("service", "allow-site", "backend", "--remove=east,north")
+    assert answer.code == 2
+    assert answer.err.startswith("Error: no site would be left that may use service backend\n")
+    assert site("service", "allow-site", "backend", "--all").out == changed
+    assert site("service", "allow-site", "backend", "-o", "json").data["allowedSites"] == []
+    answer = site("service", "allow-site", "backend", "west", "--all")
+    assert answer.code == 2
+    assert answer.err.startswith("Error: --all goes with no site: it lets every site use the service\n")
+    assert site("service", "allow-site", "nope").err.partition("\n")[0] == "Error: Service nope not defined"
+    assert site("service", "allow-site").err.partition("\n")[0] == "Error: service name is required"
+
+
 def test_manifest(skupper: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     skupper.env["QDROUTERD_IMAGE"] = "registry.example/router:1"

@@ -30,7 +30,7 @@ SPECS = st.builds(
     router_logging=st.lists(LEVELS, max_size=3).map(tuple), router=st.sampled_from(["auto", "image", "embedded"]),
     labels=st.dictionaries(WORD, WORD, max_size=2), router_cpu_millis=st.one_of(st.just(0), st.integers(10, 10**6)),
     router_memory_bytes=st.integers(0, 2**40), controller_cpu_millis=st.one_of(st.just(0), st.integers(10, 10**6)),
-    controller_memory_bytes=st.integers(0, 2**40),
+    controller_memory_bytes=st.integers(0, 2**40), service_sync=st.booleans(),
 )  # fmt: skip
 FILES = tuple((name, f"{name} of them\n".encode()) for name in ("ca.crt", "tls.crt", "tls.key"))
 
@@ -51,6 +51,7 @@ def services(draw: st.DrawFn) -> Service:
         host_ports=HostPorts("127.0.0.1", tuple((port, 1) for port in sorted(ports))) if published else HostPorts(),
         container_name=draw(st.sampled_from(["", "other-name"])),
         ingress=draw(st.sampled_from(["", "Always", "Never"])),
+        allowed_sites=tuple(sorted(draw(st.sets(WORD, max_size=2)))),
     )
 
 
@@ -139,7 +140,7 @@ metadata:
 def test_the_file_of_the_user_guide() -> None:
     read = parse_definition(GUIDE)
     assert read.site == SiteSpec("my-site", "", ingress="none")
-    assert read.given == {"name", "ingress"}
+    assert read.given == {"name", "ingress", "service_sync"}
 
 
 def test_services_as_1_9_and_as_people_write_them() -> None:
@@ -163,7 +164,7 @@ data:
     [
         ("colour", "blue", "skupper-site: colour is no key of a podman site"),
         ("console", "true", "skupper-site: console: 'true' is not supported: the flow collector"),
-        ("service-sync", "true", "skupper-site: service-sync: 'true' is not supported: service sync comes in a later"),
+        ("service-sync", "perhaps", "skupper-site: service-sync: 'perhaps' is neither true nor false"),
         ("routers", "2", "skupper-site: routers: '2' is not supported: it is of kubernetes sites"),
         ("router-node-selector", "a=b", "router-node-selector is no key of a podman site"),
         ("ingress", "loadbalancer", "skupper-site: ingress: 'loadbalancer' is not one of external, none"),
@@ -207,6 +208,7 @@ SERVICES = "kind: ConfigMap\nmetadata: {name: skupper-services}\ndata:\n  a: "
         (SERVICES + "'[1]'", "skupper-services: a: it is no object"),
         (SERVICES + "'{\"ports\":[]}'", "skupper-services: a: it has no ports"),
         (SERVICES + "'{\"ports\":[0]}'", "skupper-services: a: Port 0 is outside valid range."),
+        (SERVICES + "'{\"ports\":[1],\"allowedSites\":[\"a b\"]}'", "invalid site 'a b'"),
         (SERVICES + "'{\"ports\":[true]}'", "skupper-services: a: True is not a valid port"),
         (SERVICES + "'{\"ports\":[1],\"targets\":[{\"selector\":\"app=x\"}]}'", "selector is no key of a target"),
         (SERVICES + "'{\"ports\":[1],\"targets\":[{\"host\":\"x\",\"targetPorts\":{\"2\":3}}]}'", "source port"),

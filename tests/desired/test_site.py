@@ -8,7 +8,7 @@ from typing import Any
 
 from skupper_podman.desired import names
 from skupper_podman.desired.containers import controller_container, router_container, service_container
-from skupper_podman.desired.records import dump_placement, dump_spec, parse_spec, placed
+from skupper_podman.desired.records import SERVICE_FILE, dump_placement, dump_spec, origin_in, parse_spec, placed
 from skupper_podman.desired.resources import (
     Authority,
     Container,
@@ -322,12 +322,16 @@ def test_targets_of_a_service_are_exactly_those_wanted() -> None:
     assert [entity.key for entity in config.of_type("tcpConnector")] == ["backend@two:8080:2"]
 
 
-def test_services_of_other_sites_get_no_container() -> None:
+def test_services_of_other_sites_are_services_with_a_note_where_they_came_from() -> None:
     foreign = Service("far", (1,), origin="other-site")
     resources = site_resources(replace(STATE, services=(foreign,)))
-    assert "far" not in of_kind(Container, resources)
-    assert not any(name.startswith("skupper-internal:far/") for name in files(resources))
+    assert of_kind(Container, resources).keys() >= {"far"}
     assert '"origin":"other-site"' in files(resources)["skupper-services:skupper-services.json"].content.decode()
+    # Kept apart from the services file, so that one that is lost does not make it this site's own.
+    kept = files(resources)[f"skupper-internal:far/{SERVICE_FILE}"].content
+    assert origin_in(kept) == "other-site"
+    assert origin_in(dump_placement(replace(foreign, origin=""), "far")) == ""
+    assert origin_in(b"[]") == origin_in(b"{") == ""
 
 
 def test_only_some_services() -> None:

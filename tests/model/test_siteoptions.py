@@ -89,7 +89,7 @@ def test_only_what_was_given_is_taken_over(names: frozenset[str]) -> None:
     asked = SiteSpec(
         "x", "y", ingress_hosts=("z",), bind_ips=("127.0.0.1",), inter_router_port=2, edge_port=3, claims_port=0,
         router_logging=(LogLevel("", "debug"),), router_cpu_millis=1, router_memory_bytes=1, controller_cpu_millis=1,
-        controller_memory_bytes=1, router="image",
+        controller_memory_bytes=1, router="image", service_sync=True,
     )  # fmt: skip
     wanted = merged(asked, FOUND, names)
     assert {item.option for item in differences(FOUND, wanted)} == names - {"ingress"}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.podmanlab import unable, until
 from tests.supervisor.machine import Machine, booted
+from tests.syncpeer import body, speaking
 
 
 def _unable() -> str:
@@ -52,7 +53,10 @@ def test_site_of_an_ordinary_user(machine: Machine) -> None:
 
 def test_site_of_root_in_the_confined_system_unit(machine: Machine) -> None:
     machine.root("systemctl", "enable", "--now", "podman.socket")
-    machine.root("skupper", "init", "--router", "embedded", "--site-name", "east", "--ingress-host", "machine")
+    machine.root(
+        "skupper", "init", "--router", "embedded", "--site-name", "east", "--ingress-host", "machine",
+        "--enable-service-sync",
+    )  # fmt: skip
     shown = machine.root(
         "systemctl", "show", "skupper-podman", "--property=ProtectSystem,CapabilityBoundingSet,StatusText"
     )
@@ -67,6 +71,12 @@ def test_site_of_root_in_the_confined_system_unit(machine: Machine) -> None:
         machine.root("kill", "-9", pid(field))
         until(lambda: pid("Pid") not in ("0", before), 10, f"the router after its {field} was killed")  # noqa: B023
         until(lambda: machine.root("skupper", "status", check=False).returncode == 0, 10, "status is well")
+    # The unit may write into volumes, or services of other sites could not be made.
+    offer = speaking("id-west", body({"address": "far", "ports": [1]}))
+    machine.root("podman", "exec", "skupper-controller-podman", *offer)
+    until(lambda: '"far"' in machine.root("skupper", "service", "status", "-o", "json").stdout, 20, "the service")
+    policy = machine.root("podman", "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", "far").stdout
+    assert policy.strip() in ("", "no")
     machine.root("kill", "-9", machine.root("pidof", "aardvark-dns").stdout.strip())
     until(lambda: machine.root("pidof", "aardvark-dns", check=False).stdout, 10, "aardvark-dns is back")
     machine.reboot()

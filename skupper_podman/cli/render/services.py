@@ -34,8 +34,20 @@ def services(statuses: Sequence[ServiceStatus], network: NetworkStatus, options:
     for status, name in entries:
         protocol = known[name][1] if name in known else ""
         children = _sections(status.service, network.service_sites(name), options)
-        nodes.append(Node(f"{name} ({protocol or status.service.protocol})", _condition(status), children))
+        details = {**_limits(status.service, network), **_condition(status)}
+        nodes.append(Node(f"{name} ({protocol or status.service.protocol})", details, children))
     return draw(Node("Services exposed through Skupper:", children=tuple(nodes)))
+
+
+def _limits(service: Service, network: NetworkStatus) -> dict[str, str]:
+    """Where the service came from, and whom it is for; nothing for one of this site that is for all."""
+    details = {}
+    if service.origin:
+        found = network.site(service.origin)
+        details["from"] = f"{found.site.name}({service.origin})" if found is not None else service.origin
+    if service.allowed_sites:
+        details["only for"] = ", ".join(service.allowed_sites)
+    return details
 
 
 def _condition(status: ServiceStatus) -> dict[str, str]:

@@ -78,7 +78,7 @@ def _places(site: Observation) -> Iterator[_Place]:
             profile = link_profile_name(link.name)
             yield _Place(link.name, "link", site.names.router_certs, profile, fix=_new_token(link))
     for item in site.services:
-        if item.tls_credentials and not item.origin:
+        if item.tls_credentials:
             directory = names.tls_directory(item.address)
             yield _Place(item.address, "service", site.names.router_certs, directory, service)
 

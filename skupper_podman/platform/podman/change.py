@@ -22,6 +22,7 @@ from skupper_podman.router.config import RouterConfig
 from skupper_podman.router.documents import log_entity, with_log_levels
 
 _EFFECTS: Mapping[str, str] = {
+    "service_sync": "nothing restarts; off, services that came from other sites are removed",
     "router_logging": "in the running routers",
     "ingress_hosts": "a new certificate, which new connections get; earlier tokens for a host that is gone fail",
 }

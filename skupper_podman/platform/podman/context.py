@@ -38,7 +38,10 @@ def _now() -> datetime.datetime:
 
 @dataclass(slots=True)
 class Context:
-    """The surroundings of one command. ``endpoint`` overrides where the Podman API is."""
+    """The surroundings of one command. ``endpoint`` overrides where the Podman API is.
+
+    ``by_systemd`` says whether systemd supervises the site, None that systemd is to be asked.
+    """
 
     env: Mapping[str, str]
     uid: int
@@ -49,6 +52,7 @@ class Context:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     lock_timeout: float = LOCK_TIMEOUT
+    by_systemd: bool | None = None
     _api: PodmanApi | None = None
     _held: ExitStack = field(default_factory=ExitStack)
     _lock: ExitStack = field(default_factory=ExitStack)
@@ -85,7 +89,10 @@ class Context:
 
     def _restart_policy(self) -> str:
         """Podman restarts containers by itself only where no systemd supervises the site."""
-        return "always" if Systemd(self.paths, self.env, self.user).unavailable() else "no"
+        by_systemd = self.by_systemd
+        if by_systemd is None:
+            by_systemd = not Systemd(self.paths, self.env, self.user).unavailable()
+        return "no" if by_systemd else "always"
 
     def lock(self) -> None:
         """Keep other commands from changing the site until this one is closed or its process ends.

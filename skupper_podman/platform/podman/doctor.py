@@ -45,6 +45,7 @@ _BY_PROBE: Final = {
     "certificates": "certificate",
     "link": "link",
     "service": "service",
+    "sync": "service-sync",
     "unit": "unit",
     "supervisor": "unit",
 }

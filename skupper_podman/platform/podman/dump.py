@@ -26,7 +26,7 @@ from skupper_podman.platform.podman.certstatus import certificates
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.happenings import happenings, supervisor_log
 from skupper_podman.platform.podman.observe import Observation, observe
-from skupper_podman.platform.podman.servicestatus import own_services, router_id
+from skupper_podman.platform.podman.servicestatus import router_id
 from skupper_podman.process import run
 from skupper_podman.redact import Redactor
 
@@ -180,7 +180,7 @@ class Dump:
 
     def _routers(self, site: Observation) -> Members:
         """All entities of the site's router and of those of its services."""
-        services = own_services(site)
+        services = site.services
         nodes = {service.address: edge_node(router_id(site, service)) for service in services}
         tables = tuple((node, kind) for node in nodes.values() for kind in _TABLES)
         answers = ask(self.context, site, Questions(_TABLES, tables=tables))

@@ -17,7 +17,7 @@ from skupper_podman.platform.podman import live
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.asking import RouterAnswers, edge_node
 from skupper_podman.platform.podman.observe import Observation
-from skupper_podman.platform.podman.servicestatus import listener_type, own_services, router_id
+from skupper_podman.platform.podman.servicestatus import listener_type, router_id
 
 _AT_ONCE = 8
 
@@ -37,7 +37,7 @@ class Said:
 
 def services_said(api: PodmanApi, site: Observation) -> Said:
     """Ask the router of each service: rows of type ``connection`` for those that work, and of addresses they reach."""
-    services = own_services(site)
+    services = site.services
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda service: _ask(api, site, service.address, listener_type(service)), services))
     nodes = {edge_node(router_id(site, service)): said[2] for service, said in zip(services, answers, strict=True)}

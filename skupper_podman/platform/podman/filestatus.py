@@ -15,7 +15,6 @@ from skupper_podman.model.status import Probe
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.preflight import MINIMUM_FREE
-from skupper_podman.platform.podman.servicestatus import own_services
 
 
 def file_probes(site: Observation) -> list[Probe]:
@@ -37,7 +36,7 @@ def _missing(site: Observation) -> Iterator[Probe]:
         if volume not in site.volumes:
             yield Probe(f"volume {volume}", "failing", "it does not exist", fix="skupper init")
     damaged = {text.partition(": ")[0] for text in site.damage}
-    wanted = ["", *(f"{service.address}/" for service in own_services(site))]
+    wanted = ["", *(f"{service.address}/" for service in site.services)]
     for directory in wanted:
         path = f"{directory}{names.ROUTER_CONFIG_FILE}"
         there = directory.rstrip("/") in site.configs or f"{site.names.internal}:{path}" in damaged

@@ -32,7 +32,17 @@ from skupper_podman.model.site import DEFAULT_NETWORK, RouterKind, SiteSpec, che
 from skupper_podman.model.siteoptions import merged
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
-from skupper_podman.platform.podman import adopt, change, defaults, endpoint, hostimage, preflight, sharedimage, sites
+from skupper_podman.platform.podman import (
+    adopt,
+    change,
+    defaults,
+    endpoint,
+    hostimage,
+    preflight,
+    quadlets,
+    sharedimage,
+    sites,
+)
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import LocalHost
 from skupper_podman.platform.podman.hostfile import writing
@@ -162,6 +172,11 @@ def site_plan(context: Context, request: SiteRequest, site: Observation, wanted:
     """The plan that turns the site as found into the one wanted, and waits until it works."""
     spec = wanted.spec
     warnings = [*site.damage, *wanted.notices]
+    if spec.service_sync and quadlets.installed(context.paths):
+        warnings.append(
+            "Quadlet files start this site's containers, and only the supervisor makes those of other sites' services: "
+            "skupper generate unit --quadlet=false tells how to go back to it"
+        )
     running = [name for name, info in site.containers.items() if info.running]
     unit = unit_steps(context, spec.name, running, warnings)
     changes = _change_steps(context, request, site, wanted, unit)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import ContainerState, Present
 from skupper_podman.desired.names import Names
-from skupper_podman.desired.records import SERVICE_FILE, parse_spec, placed, tls_was_given
+from skupper_podman.desired.records import SERVICE_FILE, origin_in, parse_spec, placed, tls_was_given
 from skupper_podman.desired.recovery import recovered_services
 from skupper_podman.desired.resources import (
     Authority,
@@ -250,7 +250,8 @@ class _Reader:
         if found or (file and file.content.strip()):
             self.damage.append(f"{self._own.services}:{names.SERVICES_FILE}: {reason}")
         for service in found:
-            self.document = self.document.put(service)
+            kept = self.files.get((self._own.internal, f"{service.address}/{SERVICE_FILE}"))
+            self.document = self.document.put(replace(service, origin=origin_in(kept.content) if kept else ""))
 
     def _read_config(self, path: str, file: VolumeFile) -> None:
         try:

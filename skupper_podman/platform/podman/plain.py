@@ -35,7 +35,7 @@ def definition(context: Context) -> Definition:
 
 def services(context: Context) -> tuple[Service, ...]:
     """The services; see :meth:`skupper_podman.platform.Platform.services`."""
-    return tuple(service for service in context.site().services if not service.origin)
+    return context.site().services
 
 
 def site_certificate(context: Context) -> tuple[bytes, bytes]:

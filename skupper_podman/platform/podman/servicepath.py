@@ -15,17 +15,16 @@ from skupper_podman.model.status import ServiceStatus
 from skupper_podman.platform.podman.asking import Questions, RouterAnswers, ask, edge_node
 from skupper_podman.platform.podman.containerstatus import examined
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.networkfile import read_network_status
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.servicestatus import (
     TYPES,
     established,
     listener_type,
-    own_services,
     router_id,
     service_statuses,
     target_ports,
 )
-from skupper_podman.platform.podman.status import read_network_status
 from skupper_podman.router.probe import dial
 
 _DIAL_LIMIT = 1.0
@@ -34,9 +33,9 @@ _DIAL_LIMIT = 1.0
 def service_path(context: Context, address: str) -> ServicePath:
     """The path of the service; see :meth:`skupper_podman.platform.Platform.service_path`."""
     site = context.site()
-    service = next((item for item in own_services(site) if item.address == address), None)
+    service = next((item for item in site.services if item.address == address), None)
     if service is None:
-        known = ", ".join(item.address for item in own_services(site)) or "none"
+        known = ", ".join(item.address for item in site.services) or "none"
         raise NotFoundError(f'No such service "{address}"', f"services of this site: {known}")
     node = edge_node(router_id(site, service))
     names = tuple((service.address, port) for port in service.ports)

@@ -8,14 +8,14 @@ the services file is the last to change, so that a command that was killed is fi
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import Change, diff, key
 from skupper_podman.desired.resources import Container, Resource
 from skupper_podman.desired.services import with_target, without_host
-from skupper_podman.desired.site import SiteState, service_router, services_file, site_resources
+from skupper_podman.desired.site import SiteState, service_router, site_resources
 from skupper_podman.errors import ConflictError, NotFoundError, UsageError
 from skupper_podman.model.service import (
     HOST_NAME,
@@ -23,6 +23,7 @@ from skupper_podman.model.service import (
     Service,
     Target,
     check_address,
+    check_allowed_sites,
     check_port,
     check_target_host,
     seen_from_container,
@@ -30,6 +31,8 @@ from skupper_podman.model.service import (
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform.podman import live, quadlets, servicetls
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.learnedfile import withheld_by
+from skupper_podman.platform.podman.networkfile import site_called
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.ready import wait_for_service
 from skupper_podman.platform.podman.state import state_of
@@ -37,34 +40,86 @@ from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.router.config import Entity
 from skupper_podman.router.documents import bridge_listeners, target_connectors
 
-_LABELS_KEPT = (names.APPLICATION_LABEL, names.METADATA_LABEL)
-_KINDS_KEPT = (names.DEFAULT.address_label, names.DEFAULT.component_label, names.DEFAULT.type_label)
-"""Those of named sites begin with these."""
-
 
 def plan_service_create(context: Context, service: Service) -> Plan:
     """Plan a new service; see :meth:`skupper_podman.platform.Platform.plan_service_create`."""
     context.lock()
-    site = _site_with(context, service.address)
+    site = site_with(context, service.address)
     check_service(service)
-    if site.service(service.address) is not None:
-        raise ConflictError(f"Service {service.address} already defined", "to see it: skupper service status")
     notes: list[str] = []
     service = replace(
         service,
         tls_credentials=names.tls_directory(service.address) if service.tls_credentials else "",
         targets=tuple(_seen_from_container(target, notes) for target in service.targets),
     )
+    there = site.service(service.address)
+    if there is not None:
+        return _taking_over(context, there, service, notes)
+    _check_allowed(site, service)
     remains = remains_of(site, service.address)
     _check_free(context, service, remains)
     steps = [*_creation(context, site, remains, service), *_waiting(context, site, service)]
     warnings = (
         [] if _router_runs(site) else [f"container {site.names.router} does not run, so the service cannot be reached"]
     )
-    warnings += quadlets.missing_note(context.paths)
+    warnings += [*quadlets.missing_note(context.paths), *untold(site, service.allowed_sites)]
     notes += servicetls.notes(site, service)
     facts = {"address": service.address, "container": site.names.service(service), "notes": notes, "warnings": warnings}
     return Plan(f"Create service {service.address}", tuple(steps), facts)
+
+
+def _taking_over(context: Context, there: Service, service: Service, notes: list[str]) -> Plan:
+    """The plan for a service that is there already: one that came from another site becomes this site's own.
+
+    Raises:
+        ConflictError: it is this site's own already, or of another shape.
+    """
+    address = service.address
+    site = site_with(context, address)
+    message = f"Service {address} already defined"
+    if not there.origin:
+        raise ConflictError(message, "to see it: skupper service status")
+    came_from = f"it came from site {site_called(site, there.origin)}"
+    if _shape(service) != _shape(there):
+        raise ConflictError(
+            f"{message} with other ports, another protocol or other TLS",
+            f"{came_from}; define it as it is there, or with another address",
+        )
+    _check_ports_free(service)
+    before = state_of(site)
+    steps = list(steps_between(context, site, before, before.with_service(service)))
+    own = site.names
+    if (own.service(service), service.host_ports) == (own.service(there), there.host_ports):
+        steps += _live_steps(context, site, there, service)
+    notes += [f"{came_from}, and is this site's own from now", *servicetls.notes(site, service)]
+    facts = {"address": address, "container": own.service(service), "notes": notes, "warnings": []}
+    return Plan(f"Create service {address}", tuple(steps), facts)
+
+
+def _shape(service: Service) -> tuple[object, ...]:
+    """What the listeners of a service's router depend on."""
+    return service.ports, service.protocol, bool(service.tls_credentials), service.aggregate, service.event_channel
+
+
+def _check_allowed(site: Observation, service: Service) -> None:
+    """Refuse a service that only uses servers of a site that does not offer it to this one.
+
+    Raises:
+        ConflictError: this site is not on the list of the one that offers it.
+    """
+    origin = "" if service.targets else withheld_by(site, service.address)
+    if origin and site.spec is not None:
+        raise ConflictError(
+            f"service {service.address} of site {site_called(site, origin)} is for other sites only",
+            f"to let this site use it, there: skupper service allow-site {service.address} {site.spec.name}",
+        )
+
+
+def untold(site: Observation, allowed: Collection[str]) -> list[str]:
+    """What to tell who limits a service to some sites at a site that tells nobody."""
+    if allowed and site.spec is not None and not site.spec.service_sync:
+        return ["service sync is off, so no site is told for whom the service is: skupper init --enable-service-sync"]
+    return []
 
 
 def _router_runs(site: Observation) -> bool:
@@ -87,41 +142,20 @@ def _waiting(context: Context, site: Observation, service: Service) -> list[Step
 def plan_service_delete(context: Context, address: str) -> Plan:
     """Plan to remove a service; see :meth:`skupper_podman.platform.Platform.plan_service_delete`."""
     context.lock()
-    site = _site_with(context, address)
+    site = site_with(context, address)
     remains = remains_of(site, address)
     if remains:
         steps = Steps(context.api, site.trees, site.present, now=context.now).make(remains)
         facts = {"address": address, "deleted": True, "notes": [], "warnings": []}
         return Plan(f"Delete what is left of service {address}", steps, facts)
-    return _deletion(context, site, _service(site, address))
-
-
-def plan_service_label(context: Context, address: str, put: Mapping[str, str], remove: Collection[str]) -> Plan:
-    """Plan to change labels; see :meth:`skupper_podman.platform.Platform.plan_service_label`.
-
-    Only the services file changes: Podman cannot give another label to a container that runs.
-    """
-    context.lock()
-    site = _site_with(context, address)
-    service = _service(site, address)
-    labels = {name: value for name, value in service.labels.items() if name not in remove} | dict(put)
-    changed = replace(service, labels=labels)
-    _check_labels(changed)
-    facts = {"address": address, "labels": labels, "notes": [], "warnings": []}
-    if labels == service.labels:
-        return Plan(f"Service {address} has these labels already", (), facts)
-    before = state_of(site)
-    only = [services_file(before), services_file(before.with_service(changed))]
-    changes = diff(only[:1], only[1:], site.present)
-    steps = Steps(context.api, site.trees, site.present, now=context.now).make(changes)
-    return Plan(f"Change labels of service {address}", steps, facts)
+    return _deletion(context, site, service_of(site, address))
 
 
 def plan_bind(context: Context, address: str, target: Target, trust: bytes = b"") -> Plan:
     """Plan to add a target; see :meth:`skupper_podman.platform.Platform.plan_bind`."""
     context.lock()
-    site = _site_with(context, address)
-    service = _service(site, address)
+    site = site_with(context, address)
+    service = service_of(site, address)
     notes: list[str] = []
     target = _seen_from_container(_checked(target, service), notes)
     facts: dict[str, object] = {"address": address, "notes": notes}
@@ -131,11 +165,14 @@ def plan_bind(context: Context, address: str, target: Target, trust: bytes = b""
     before = state_of(site)
     changed = without_host(service, target.host) if same_host else service
     changed = servicetls.trusting(site, with_target(changed, target), trust)
+    if service.origin:
+        notes.append(f"{address} came from site {site_called(site, service.origin)}, and is this site's own from now")
+        changed = replace(changed, origin="")
     if changed == service:
         return Plan(f"{target.host} is a target of {address} already", (), facts)
     steps = [
         *_live_steps(context, site, service, changed),
-        *_steps(context, site, before, before.with_service(changed)),
+        *steps_between(context, site, before, before.with_service(changed)),
     ]
     facts["warnings"] = _not_running(site, address)
     return Plan(f"Add target {target.host} to service {address}", tuple(steps), facts)
@@ -144,8 +181,8 @@ def plan_bind(context: Context, address: str, target: Target, trust: bytes = b""
 def plan_unbind(context: Context, address: str, host: str, *, delete_if_last: bool) -> Plan:
     """Plan to remove a target; see :meth:`skupper_podman.platform.Platform.plan_unbind`."""
     context.lock()
-    site = _site_with(context, address)
-    service = _service(site, address)
+    site = site_with(context, address)
+    service = service_of(site, address)
     notes: list[str] = []
     known = {target.host for target in service.targets}
     name = host if host in known else _seen_from_container(Target(host, ()), notes).host
@@ -160,7 +197,7 @@ def plan_unbind(context: Context, address: str, host: str, *, delete_if_last: bo
     before = state_of(site)
     steps = [
         *_live_steps(context, site, service, changed),
-        *_steps(context, site, before, before.with_service(changed)),
+        *steps_between(context, site, before, before.with_service(changed)),
     ]
     facts = {"address": address, "deleted": False, "notes": notes, "warnings": _not_running(site, address)}
     return Plan(f"Remove target {name} from service {address}", tuple(steps), facts)
@@ -188,7 +225,8 @@ def check_service(service: Service) -> None:
     if service.protocol != "http" and (service.aggregate or service.event_channel):
         option = "aggregate" if service.aggregate else "event-channel"
         raise UsageError(f"The {option} option is currently only valid for http")
-    _check_labels(service)
+    check_labels(service)
+    check_allowed_sites(service.allowed_sites)
     servicetls.check(service)
     for target in service.targets:
         _checked(target, service)
@@ -197,8 +235,13 @@ def check_service(service: Service) -> None:
             raise UsageError(f"service does not specify mapped port {port}")
 
 
-def _check_labels(service: Service) -> None:
-    reserved = sorted(name for name in service.labels if name in _LABELS_KEPT or name.startswith(_KINDS_KEPT))
+def check_labels(service: Service) -> None:
+    """Refuse labels that are not a user's to give.
+
+    Raises:
+        UsageError: one is reserved.
+    """
+    reserved = sorted(filter(names.is_kept_label, service.labels))
     if reserved:
         raise UsageError(f"label {reserved[0]} is reserved for Skupper")
 
@@ -272,6 +315,15 @@ def _check_free(context: Context, service: Service, remains: Collection[Change])
             "choose another name for the service's container with --container-name",
         )
     freed = {port.host_port for item in old for port in item.ports}
+    _check_ports_free(service, freed)
+
+
+def _check_ports_free(service: Service, freed: Collection[int] = ()) -> None:
+    """Refuse a service whose host ports are taken, but for those that will be freed.
+
+    Raises:
+        ConflictError: one is.
+    """
     for _, port in service.host_ports.ports:
         if port not in freed and not _port_is_free(service.host_ports.ip, port):
             raise ConflictError(f"ingress port {port} is already in use", f"see by whom: ss -ltnp 'sport = :{port}'")
@@ -291,16 +343,21 @@ def _port_is_free(ip: str, port: int) -> bool:
     return True
 
 
-def _site_with(context: Context, address: str) -> Observation:
+def site_with(context: Context, address: str) -> Observation:
     """The site with its router's container and those that may be the service's in detail."""
     site = context.site((context.names.router,))
     container = site.service_container(address)
     return context.site((site.names.router, container.name)) if container else site
 
 
-def _service(site: Observation, address: str) -> Service:
+def service_of(site: Observation, address: str) -> Service:
+    """The service of this address.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     service = site.service(address)
-    if service is None or service.origin:
+    if service is None:
         raise NotFoundError(f"Service {address} not defined", "to see the services: skupper service status")
     return service
 
@@ -317,13 +374,25 @@ def _deletion(context: Context, site: Observation, service: Service, notes: Iter
     started_by = quadlets.file_of(context.paths, name)
     steps = [
         *quadlets.removal_steps(context, [started_by] if started_by else []),
-        *_steps(context, site, before, before.without_service(service.address)),
+        *steps_between(context, site, before, before.without_service(service.address)),
     ]
-    facts = {"address": service.address, "deleted": True, "notes": list(notes), "warnings": []}
+    facts = {"address": service.address, "deleted": True, "notes": [*notes, *_returning(site, service)], "warnings": []}
     return Plan(f"Delete service {service.address}", tuple(steps), facts)
 
 
-def _steps(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:
+def _returning(site: Observation, service: Service) -> list[str]:
+    """What to say of the removal of a service that another site offers."""
+    if not service.origin or site.spec is None or not site.spec.service_sync:
+        return []
+    where = site_called(site, service.origin)
+    return [
+        f"{service.address} came from site {where} and comes back while that site offers it; to keep it away, there: "
+        f"skupper service allow-site {service.address} SITE, or here: skupper init --enable-service-sync=false"
+    ]
+
+
+def steps_between(context: Context, site: Observation, before: SiteState, after: SiteState) -> tuple[Step, ...]:
+    """Steps that turn a site with the services of ``before`` into one with those of ``after``."""
     old, new = ({service.address: service for service in state.services} for state in (before, after))
     changed = {address for address in old.keys() | new.keys() if old.get(address) != new.get(address)}
     changes = diff(site_resources(before, changed), site_resources(after, changed), site.present)

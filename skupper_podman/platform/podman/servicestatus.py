@@ -20,11 +20,6 @@ TYPES = ("connection", "router.address")
 """What the site's router is asked for."""
 
 
-def own_services(site: Observation) -> tuple[Service, ...]:
-    """The services that are defined here, not learned from other sites."""
-    return tuple(service for service in site.services if not service.origin)
-
-
 def router_id(site: Observation, service: Service) -> str:
     """The id of a service's own router."""
     assert site.spec is not None
@@ -38,7 +33,7 @@ def listener_type(service: Service) -> str:
 
 def questions(site: Observation) -> Questions:
     """All that must be asked to tell the state of the services."""
-    services = own_services(site)
+    services = site.services
     nodes = {edge_node(router_id(site, service)): listener_type(service) for service in services}
     ports = [place for service in services for place in target_ports(service)]
     return Questions(TYPES, nodes, tuple(dict.fromkeys(ports)))
@@ -54,9 +49,7 @@ def service_statuses(
 ) -> tuple[ServiceStatus, ...]:
     """The state of each service of this site."""
     judge = _Judge(site, answers, containers or Containers(site.containers))
-    return tuple(
-        replace(judge.status(service), container=site.names.service(service)) for service in own_services(site)
-    )
+    return tuple(replace(judge.status(service), container=site.names.service(service)) for service in site.services)
 
 
 class _Judge:

@@ -27,6 +27,7 @@ from skupper_podman.platform.podman import (
     remedies,
     remove,
     revoke,
+    serviceedits,
     servicepath,
     services,
     status,
@@ -93,7 +94,11 @@ class PodmanPlatform:
 
     def plan_service_label(self, address: str, put: Mapping[str, str], remove: Collection[str]) -> Plan:
         """Plan to change the labels of a service."""
-        return services.plan_service_label(self.context, address, put, remove)
+        return serviceedits.plan_service_label(self.context, address, put, remove)
+
+    def plan_service_allow(self, address: str, put: Collection[str], remove: Collection[str] | None) -> Plan:
+        """Plan to change which sites may use a service."""
+        return serviceedits.plan_service_allow(self.context, address, put, remove)
 
     def plan_bind(self, address: str, target: Target, trust: bytes = b"") -> Plan:
         """Plan to add a target to a service."""

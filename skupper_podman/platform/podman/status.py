@@ -7,7 +7,6 @@ reason; the number of questions does not grow with the number of services, and t
 from __future__ import annotations
 
 import datetime
-import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +25,10 @@ from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.filestatus import disk_probe, file_probes
 from skupper_podman.platform.podman.hostimage import REPOSITORY
 from skupper_podman.platform.podman.linkstatus import QUESTIONS, link_statuses
+from skupper_podman.platform.podman.networkfile import read_network_status
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.platform.podman.servicestatus import questions, service_statuses
+from skupper_podman.platform.podman.syncstatus import sync_probes
 from skupper_podman.platform.podman.unitstatus import unit_probe
 
 HEALTH_PORT: Final = 8080
@@ -57,6 +58,7 @@ def site_status(context: Context) -> SiteStatus:
     probes += [*_network_probe(site, answers), *files, *own]
     probes += [_link_probe(status) for status in _links(context, site, answers)]
     probes += [_service_probe(status) for status in service_statuses(site, answers, containers)]
+    probes += sync_probes(context, site)
     probes += unit_result
     config = site.configs.get("")
     return SiteStatus(
@@ -173,24 +175,6 @@ def service_status(context: Context) -> tuple[ServiceStatus, ...]:
         asking = pool.submit(ask, context, site, questions(site))
         found = examined(context, site.containers)
         return service_statuses(site, asking.result(), found)
-
-
-def read_network_status(site: Observation) -> NetworkStatus:
-    """The network as the controller last wrote it.
-
-    Raises:
-        NotFoundError: it has not written anything yet. NetworkStatusError: the file is damaged.
-    """
-    content = site.trees.tree(site.names.network_status).read(names.STATUS_FILE)
-    if not content:
-        raise NotFoundError("Site information is not yet available", f"podman logs --tail 20 {site.names.controller}")
-    return _parsed(content)
-
-
-@functools.lru_cache(maxsize=1)
-def _parsed(content: bytes) -> NetworkStatus:
-    """A command asks several times for the same content, which may be of megabytes."""
-    return NetworkStatus.parse(content)
 
 
 def network_status(context: Context) -> NetworkStatus:
