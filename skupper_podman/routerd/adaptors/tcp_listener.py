@@ -1,7 +1,7 @@
 """`tcpListener`: takes TCP connections for an address while somebody in the network serves it.
 
 What always holds, besides what `service_listener` promises: each connection has its own reply address,
-gone with the connection.
+gone with the connection; in lite encapsulation no octet of the client leaves before the reply has begun.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from skupper_podman.routerd.adaptors.tcp_flow import TcpFlow
 from skupper_podman.routerd.amqp.wire import REJECTED
 from skupper_podman.routerd.probes import Measured, Rate
 from skupper_podman.routerd.sockets import peer_text
-from skupper_podman.routerd.streams import Outcome, Start
+from skupper_podman.routerd.streams import Outcome, Source, Start
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
@@ -36,6 +36,7 @@ class ListenerFlow(TcpFlow):
     def __init__(self, listener: TcpListener, sock: Any, address: tuple[object, ...]) -> None:
         super().__init__(listener.router, listener, lite=listener.lite)
         self.peer = peer_text(address)
+        self._answered = False
         self._reply_key, self._reply_to = listener.router.temporary(self)
         self.record = listener.router.records.start(
             RecordType.FLOW,
@@ -76,10 +77,20 @@ class ListenerFlow(TcpFlow):
         self.out = found
         self._latency_from = time.monotonic()
         found.begin(start, self)
-        if self.out is not None:
+        if not self.lite and self.out is not None:
             self._want_read(True)
-            if not self.lite:
-                self._read()
+            self._read()
+
+    def begin(self, start: Start, source: Source) -> None:
+        """Take the reply, and what the client has to say."""
+        super().begin(start, source)
+        self._answered = True
+        self.resume()
+
+    def _may_read(self) -> bool:
+        # As skrouterd's listeners do: its connectors lose octets that come before they are ready, which is when they
+        # reply, or never read them.
+        return self._answered or not self.lite
 
     def _first_in(self) -> None:
         if self.lite:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skupper_podman.routerd.adaptors.tcp_flow import LEGACY_STEP, LEGACY_WINDOW, TcpFlow
+from skupper_podman.routerd.adaptors.tcp_listener import ListenerFlow
 from skupper_podman.routerd.amqp.wire import ACCEPTED, MODIFIED, RELEASED
 from skupper_podman.routerd.loop import Loop
 from skupper_podman.routerd.message import BodyReader, Head, RouterAnnotations, data_section_header
@@ -301,3 +302,78 @@ def test_what_came_before_the_socket_is_all_sent_once_there_is_one(bench: Bench)
             break
         bench.turn(1)
     assert bytes(got) == payload
+
+
+class Records:
+    """What a flow asks of the flow records."""
+
+    def start(self, *_of: object) -> str:
+        return "flow:1"
+
+    def end(self, _record: str) -> None:
+        """Nobody collects."""
+
+
+class ListenerRouter(FakeRouter):
+    """What a client's connection asks of its router; every message goes to `network`."""
+
+    stream_annotations = RouterAnnotations(flags=5)
+
+    def __init__(self, loop: Loop) -> None:
+        super().__init__(loop)
+        self.records = Records()
+        self.network = Began()
+
+    def temporary(self, _flow: object) -> tuple[str, str]:
+        return "key", "amqp:/_topo/0/A/temp.1"
+
+    def forget_temporary(self, _key: str) -> None:
+        """There is one flow only."""
+
+    def route_local(self, _key: str, _start: Start) -> Network:
+        return self.network
+
+
+class Began(Network):
+    """A network whose message the flow begins."""
+
+    def begin(self, start: Start, source: Source) -> None:
+        """The head is of no interest here."""
+
+
+class Listener(Owner):
+    """What a client's connection asks of its listener."""
+
+    address, site_id, record, key, tls = "echo:1", "", "listener:1", "Mecho:1", None
+
+    def __init__(self, router: ListenerRouter, *, lite: bool) -> None:
+        super().__init__()
+        self.router, self.lite = router, lite
+
+
+@pytest.mark.parametrize("lite", [False, True])
+def test_lite_listeners_send_nothing_before_the_reply_has_begun(lite: bool) -> None:
+    """skrouterd's lite connectors, 3.5's above all, change and lose octets that come before they have replied."""
+    errors: list[BaseException] = []
+    loop = Loop(errors.append)
+    router = ListenerRouter(loop)
+    listener = Listener(router, lite=lite)
+    inside, client = socket.socketpair()
+    inside.setblocking(False)
+    flow = ListenerFlow(listener, inside, ("127.0.0.1", 4))  # type: ignore[arg-type]
+    flow.start()
+    client.sendall(b"early")
+    flow.resume()  # as when the next hop takes octets again
+    for _ in range(4):
+        loop.turn(0.001)
+    assert bool(router.network.octets) is not lite
+    head = Head()
+    head.lite = lite
+    flow.begin(Start(head, RouterAnnotations(flags=5), b"", 0, settled=False, complete=False), Network())
+    for _ in range(4):
+        loop.turn(0.001)
+    assert bytes(router.network.octets).endswith(b"early")
+    assert errors == []
+    flow.abort()
+    client.close()
+    loop.close()

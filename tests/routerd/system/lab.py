@@ -7,6 +7,7 @@ import datetime
 import ipaddress
 import json
 import os
+import random
 import signal
 import socket
 import struct
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,12 @@ NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody uses now, and that the kernel gives to no other test's connection until it is used."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(condition: Callable[[], Any], what: str, limit: float = 60.0) -> Any:
@@ -216,11 +220,18 @@ def connect(port: int, limit: float = 15.0) -> socket.socket:
 
 
 def exchange(port: int, data: bytes = b"hello") -> bytes:
-    """Send, half-close, read to the end."""
-    with connect(port) as sock:
-        sock.sendall(data)
-        sock.shutdown(socket.SHUT_WR)
-        return read_all(sock)
+    """Send, half-close, and meanwhile read to the end: no buffer on the way need hold all of it."""
+    with connect(port) as sock, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send_all, sock, data)
+        got = read_all(sock)
+        sending.result()
+        return got
+
+
+def send_all(sock: socket.socket, data: bytes) -> None:
+    """Send and half-close."""
+    sock.sendall(data)
+    sock.shutdown(socket.SHUT_WR)
 
 
 def read_all(sock: socket.socket) -> bytes:
