@@ -7,7 +7,6 @@ connection ends; an error in handling one message never reaches another.
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ from skupper_podman.routerd.amqp.interrouter import DataRole, Groups, InterRoute
 from skupper_podman.routerd.amqp.security import SslProfile, TlsError
 from skupper_podman.routerd.amqp.wire import discriminator
 from skupper_podman.routerd.core.address import CONTROL_KEYS, Mode, Namespace, Rule, Rules, Treatment
-from skupper_podman.routerd.core.edge import EdgePeers, EdgeProxies, MeshIdentity
+from skupper_podman.routerd.core.edge import EdgePeers, EdgeProxies
 from skupper_podman.routerd.core.routing import Routing
 from skupper_podman.routerd.core.table import AddressTable, Consumer
 from skupper_podman.routerd.core.timers import Timers
@@ -68,7 +67,8 @@ class Router:
         self.connections: dict[int, AmqpConnection] = {}
         self.temporaries: dict[str, Any] = {}
         self.profiles: dict[str, SslProfile] = {}
-        self.mesh = MeshIdentity(discriminator(), int.from_bytes(os.urandom(4), "big"))
+        #: Names this edge to interiors; without links between edges it is this router's for life.
+        self.mesh_id = discriminator()
         self.edge_proxies = EdgeProxies()
         self.edge_peers = EdgePeers(self.table)
         self._uplink: EdgeUpRole | None = None
@@ -294,7 +294,7 @@ class Router:
         """What this router writes when it sends a message on."""
         if self.mode == "interior":
             return annotations.passed(self.node)
-        return RouterAnnotations(annotations.flags, annotations.to_override, None, (), self.mesh.mesh_id)
+        return RouterAnnotations(annotations.flags, annotations.to_override, None, (), self.mesh_id)
 
     # -- in-process messages -------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.links import DEFAULT_CAPACITY, InLink, OutLink, new_link, refuse
 from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.wire import Pointer, lib
+from skupper_podman.routerd.codec import Symbol
 from skupper_podman.routerd.core.edge import (
     ADDRESS_TRACKING,
     MESH_DISCOVERY,
@@ -94,12 +95,12 @@ class EdgeUpRole(Role):
     def announce_mesh(self) -> None:
         """Tell the interior our mesh id, when it does not know it."""
         router = self.conn.router
-        mesh = router.mesh.mesh_id
+        mesh = router.mesh_id
         if self._mesh_link is None or self._announced == mesh:
             return
         self._announced = mesh
         annotations = RouterAnnotations(ingress_mesh=mesh)
-        self._mesh_link.send(compose(annotations, application_properties=router.mesh.announcement()))
+        self._mesh_link.send(compose(annotations, application_properties={Symbol("meshid"): mesh}))
 
     def _receive(self, session: Pointer, source: str, capability: str | None = None) -> InLink:
         conn = self.conn

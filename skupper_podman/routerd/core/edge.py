@@ -16,15 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from skupper_podman.routerd.codec import Symbol
 from skupper_podman.routerd.core.table import Address, AddressTable
 
 MESH_DISCOVERY: Final = "_$qd.mesh_discovery"
 """Target of the edge's sender that announces its mesh id."""
 ADDRESS_TRACKING: Final = "_$qd.edge_addr_tracking"
 """Source of the edge's receiver of tracking messages."""
-MESH_NEGOTIATION: Final = "_$qd.mesh_id_negotiation"
-"""Target of the sender on an inter-edge connection that bids for the mesh id."""
 
 
 # ------------------------------------------------------------------------------------------------ on the edge
@@ -191,50 +188,6 @@ class EdgeProxies:
         if self.active is not None and key in self._bound:
             self._bound.remove(key)
             self._actions.append(UnbindProxy(self.active, key))
-
-
-@dataclass(slots=True)
-class MeshIdentity:
-    """The mesh id of an edge router: its own random one, or on inter-edge connections the winner's (section 4.7).
-
-    ``ordinal`` is this router's random number; ``mesh_id`` the id in force. Higher ordinals win; the caller sends
-    ``bid`` on every inter-edge connection, and `announcement` to its interior whenever the id changes.
-    """
-
-    own_id: str
-    ordinal: int
-    mesh_id: str = ""
-    _peers: dict[int, tuple[int, str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.mesh_id = self.own_id
-
-    def bid(self) -> dict[Any, Any]:
-        """Application properties of the bid."""
-        return {Symbol("ordinal"): self.ordinal, Symbol("id"): self.own_id}
-
-    def announcement(self) -> dict[Any, Any]:
-        """Application properties of the message on the mesh-discovery link."""
-        return {Symbol("meshid"): self.mesh_id}
-
-    def peer_bid(self, conn: int, ordinal: int, mesh_id: str) -> bool:
-        """A peer's bid; False when it ties with the own one, so that both must `redraw`."""
-        self._peers[conn] = (ordinal, mesh_id)
-        self._choose()
-        return ordinal != self.ordinal
-
-    def peer_lost(self, conn: int) -> None:
-        """An inter-edge connection is gone."""
-        self._peers.pop(conn, None)
-        self._choose()
-
-    def redraw(self, ordinal: int) -> None:
-        """Use another random number."""
-        self.ordinal = ordinal
-        self._choose()
-
-    def _choose(self) -> None:
-        self.mesh_id = max([(self.ordinal, self.own_id), *self._peers.values()])[1]
 
 
 # --------------------------------------------------------------------------------------------- on the interior

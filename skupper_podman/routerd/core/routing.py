@@ -237,11 +237,6 @@ class Routing:
         known = self._tracker.nodes
         return {conn for router in nodes if (node := known.get(router)) is not None for conn in node.links}
 
-    def remote_addresses(self, router_id: str) -> dict[str, Descriptor]:
-        """Addresses announced by a router that is in reach, by key."""
-        node = self._tracker.nodes.get(router_id)
-        return self._mobile.addresses(router_id) if node is not None and not node.lost else {}
-
     # ------------------------------------------------------------------------------------------ messages
 
     def _dispatch(self, conn: int, opcode: str, sender: str, body: object, now: float) -> None:

@@ -84,9 +84,7 @@ class Router:
         self.floods = Floods()
 
     def own_addresses(self) -> set[str]:
-        return {
-            address.key for address in self.table if address.consumers and address.key[0] in "MH"
-        }
+        return {address.key for address in self.table if address.consumers and address.key[0] in "MH"}
 
     def remote_addresses(self) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -94,6 +92,16 @@ class Router:
             for router in address.remotes:
                 found.setdefault(router, set()).add(address.key)
         return found
+
+
+def learned(actions: Iterable[object]) -> dict[str, set[str]]:
+    """Addresses of other routers by router, as these actions leave them."""
+    found: dict[str, set[str]] = {}
+    for action in actions:
+        if isinstance(action, RemoteAddress):
+            keys = found.setdefault(action.router_id, set())
+            (keys.add if action.present else keys.discard)(action.key)
+    return {router: keys for router, keys in found.items() if keys}
 
 
 class Network:

@@ -17,7 +17,6 @@ from skupper_podman.routerd.core.edge import (
     Deactivate,
     EdgePeers,
     EdgeProxies,
-    MeshIdentity,
     OpenReceiver,
     OpenSender,
     SendTracking,
@@ -234,20 +233,6 @@ def test_tracking_bodies() -> None:
     assert [action.body for action in peers.take_actions()] == [["Mecho:9090", True]]
     table.router_lost("C")
     assert peers.take_actions() == [SendTracking(1, "Mecho:9090", False)]
-
-
-def test_the_higher_bid_gives_the_mesh_id() -> None:
-    mesh = MeshIdentity("a" * 15, 5)
-    assert mesh.announcement() == {"meshid": "a" * 15}
-    assert mesh.peer_bid(1, 9, "b" * 15)
-    assert mesh.mesh_id == "b" * 15
-    assert mesh.peer_bid(2, 7, "c" * 15)
-    mesh.peer_lost(1)
-    assert mesh.mesh_id == "c" * 15
-    assert not mesh.peer_bid(2, 5, "c" * 15)
-    mesh.redraw(6)
-    assert mesh.mesh_id == "a" * 15
-    assert mesh.bid() == {"ordinal": 6, "id": "a" * 15}
 
 
 @pytest.mark.parametrize("interiors", [1, 2])

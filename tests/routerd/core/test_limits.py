@@ -9,12 +9,12 @@ import pytest
 
 from skupper_podman.routerd.codec import ULong
 from skupper_podman.routerd.core import flooding, hello, limits, linkstate, mobile, routing
-from skupper_podman.routerd.core.actions import Log, RemoteAddress, SendOnLink, SendToRouter
+from skupper_podman.routerd.core.actions import Log, SendOnLink, SendToRouter
 from skupper_podman.routerd.core.address import Namespace, Rule, Rules, Treatment
 from skupper_podman.routerd.core.bodies import AddressUpdate, Descriptor
 from skupper_podman.routerd.core.routing import Routing
 
-from .network import Network
+from .network import Network, learned
 
 
 def engine() -> Routing:
@@ -41,10 +41,7 @@ def test_addresses_of_one_router_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     made = engine()
     for round_ in range(1, 4):
         made.receive(1, "MAU", update("B", round_, [f"M{round_}-{number}" for number in range(150)]), 1.0)
-    taken = [action for action in made.take_actions() if isinstance(action, RemoteAddress)]
-    assert len(made.remote_addresses("B")) == 100
-    assert sum(action.present for action in taken) - sum(not action.present for action in taken) == 100
-    assert made.remote_addresses("B").keys() == {f"M3-{number}" for number in range(100)}
+    assert learned(made.take_actions()) == {"B": {f"M3-{number}" for number in range(100)}}
 
 
 def test_addresses_of_all_routers_are_bounded_and_their_places_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,10 +73,12 @@ def test_the_text_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(mobile, "MAX_KEY_TEXT", 10_000)
     made = engine()
     made.receive(1, "MAU", update("B", 1, ["M" + "x" * 3000 + str(number) for number in range(10)]), 1.0)
-    assert len(made.remote_addresses("B")) == 3
+    actions = made.take_actions()
+    assert len(learned(actions)["B"]) == 3
     made.receive(1, "MAU", update("B", 2, ["M" + "x" * limits.MAX_KEY, "Mshort"]), 1.0)
-    assert made.remote_addresses("B").keys() == {"Mshort"}
-    assert len([text for text in texts(made) if "Too many addresses" in text]) == 1
+    actions += made.take_actions()
+    assert learned(actions) == {"B": {"Mshort"}}
+    assert len([action for action in actions if isinstance(action, Log) and "Too many addresses" in action.text]) == 1
 
 
 def test_a_hundred_thousand_addresses_are_learned_and_forgotten_quickly() -> None:
@@ -87,11 +86,12 @@ def test_a_hundred_thousand_addresses_are_learned_and_forgotten_quickly() -> Non
     keys = [f"Mservice-{number}:8080" for number in range(limits.MAX_ADDRESSES)]
     start = time.process_time()
     made.receive(1, "MAU", update("B", 1, keys), 1.0)
-    assert len(made.remote_addresses("B")) == limits.MAX_ADDRESSES
+    actions = made.take_actions()
+    assert len(learned(actions)["B"]) == limits.MAX_ADDRESSES
     made.control_link_down(1, 2.0)
     made.tick(2.5)
     made.tick(9.0)
-    assert made.remote_addresses("B") == {}
+    assert learned(actions + made.take_actions()) == {}
     assert time.process_time() - start < 20
 
 
@@ -186,8 +186,9 @@ def test_numbers_that_could_not_be_sent_on_are_refused(number: object) -> None:
     fields = {"id": "B", "pv": 2, "mobile_seq": number, "exist": []}
     made.receive(1, "MAU", fields, 1.0)
     made.receive(1, "RA", {"id": "B", "pv": 1, "ls_seq": 1, "mobile_seq": number}, 1.0)
-    assert len(texts(made)) == 2
-    assert made.remote_addresses("B") == {}
+    actions = made.take_actions()
+    assert len([action for action in actions if isinstance(action, Log)]) == 2
+    assert learned(actions) == {}
 
 
 @pytest.mark.parametrize("name", ["", "x" * (limits.MAX_KEY + 1), 5, None])
