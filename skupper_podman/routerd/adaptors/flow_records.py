@@ -1,4 +1,4 @@
-"""What flow records of TCP services have in common at both ends, by the names and words of skupper-router."""
+"""What flow records of services have in common at both ends, by the names and words of skupper-router."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from skupper_podman.model.flow import Attribute
 from skupper_podman.routerd.adaptors.tcp_flow import LEGACY_WINDOW
+from skupper_podman.routerd.message import Head
 from skupper_podman.routerd.probes import Measured, Rate
 
 #: Result and reason of a flow that the network could not carry.
@@ -24,6 +25,20 @@ class Service(Protocol):
 def opening(*, lite: bool) -> dict[Attribute, Any]:
     """Attributes of every flow record from its beginning."""
     return {Attribute.OCTETS: 0} if lite else {Attribute.OCTETS: 0, Attribute.WINDOW_SIZE: LEGACY_WINDOW}
+
+
+def own_end(sock: Any) -> dict[Attribute, Any]:
+    """Our end of a connection to a server is the source of what the server sees."""
+    try:
+        host, port = sock.getsockname()[:2]
+    except OSError:
+        return {}
+    return {Attribute.SOURCE_HOST: str(host), Attribute.SOURCE_PORT: str(port)}
+
+
+def trace_of(head: Head) -> str:
+    """The routers that a request has passed, as a record tells them."""
+    return ("|".join(head.annotations.trace) if head.annotations else "") or "Local"
 
 
 def octet_rate() -> Rate:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
-from skupper_podman.model.flow import Attribute, RecordType
+from skupper_podman.model.flow import Attribute
+from skupper_podman.routerd.adaptors.http1_connection import Http1Connection
 from skupper_podman.routerd.adaptors.http1_exchange import ClientExchange
 from skupper_podman.routerd.adaptors.http1_gather import GatheringExchange
-from skupper_podman.routerd.adaptors.http1_messages import MAX_HEAD
-from skupper_podman.routerd.adaptors.http_socket import HttpSocket
 from skupper_podman.routerd.adaptors.http_streams import IncomingMessage
 from skupper_podman.routerd.sockets import peer_text
 from skupper_podman.routerd.streams import Start
@@ -43,34 +42,25 @@ _REASONS: Final = {
 }
 
 
-class Http1Client:
+class Http1Client(Http1Connection):
     """One connection, from accept to its end."""
 
     direction = "in"
-    protocol = "http1"
 
     def __init__(self, listener: HttpListener, sock: Any, address: tuple[object, ...]) -> None:
         router = listener.router
-        self.router = router
         self.listener = listener
         self.peer = peer_text(address)
         self.host = str(address[0])
-        self.opened_at = router.loop.now
-        self.http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self.exchange: ClientExchange | None = None
         self._key, self.reply_to = router.temporary(self)
-        self.record = router.records.start(
-            RecordType.FLOW,
-            listener.record,
-            {Attribute.SOURCE_HOST: self.host, Attribute.SOURCE_PORT: str(address[1])},
-        )
         self._requests = 0
         self._ahead = 0
         self._head_since = router.loop.now
         self._input_ended = False
         self._closing = False
-        self._over = False
-        self.socket = HttpSocket(router.loop, sock, self, router.report)
+        source: dict[Attribute, Any] = {Attribute.SOURCE_HOST: self.host, Attribute.SOURCE_PORT: str(address[1])}
+        super().__init__(router, sock, h11.SERVER, listener.record, source)
         self.socket.want_read(True)
 
     # -- the network's side --------------------------------------------------------------------------
@@ -103,10 +93,6 @@ class Http1Client:
             self.exchange.resume_response()
         self._pace()
 
-    def lost(self) -> None:
-        """The client is gone."""
-        self._end()
-
     def resumed(self) -> None:
         """The network takes the request again."""
         self._process()
@@ -114,7 +100,7 @@ class Http1Client:
     # -- requests ------------------------------------------------------------------------------------
 
     def _process(self) -> None:
-        while not self._over and not self._congested():
+        while not self.over and not self._congested():
             try:
                 event = self.http.next_event()
             except h11.RemoteProtocolError as error:
@@ -127,7 +113,7 @@ class Http1Client:
                     self.finish()
                 break
             self._take(event)
-        if not self._over and self.exchange is not None:
+        if not self.over and self.exchange is not None:
             self.exchange.send()
         self._pace()
 
@@ -138,6 +124,7 @@ class Http1Client:
         elif exchange is not None and isinstance(event, h11.Data):
             exchange.data(event.data)
         elif exchange is not None and isinstance(event, h11.EndOfMessage):
+            exchange.record.octets_in = self.count()
             exchange.end(event.headers.raw_items())
 
     def _begin(self, event: h11.Request) -> None:
@@ -163,7 +150,7 @@ class Http1Client:
 
     def _pace(self) -> None:
         """Read exactly while something can be done with what comes."""
-        if self._over:
+        if self.over:
             return
         ended = self.exchange is not None and self.exchange.request_ended
         room = self._ahead < READ_AHEAD if ended else not self._congested()
@@ -171,16 +158,9 @@ class Http1Client:
 
     # -- responses -----------------------------------------------------------------------------------
 
-    def send(self, event: Any) -> None:
-        """Send an h11 event; raises ValueError when it does not fit what was sent before."""
-        try:
-            self.socket.write(self.http.send(event) or b"")
-        except h11.LocalProtocolError as error:
-            raise ValueError(str(error)) from None
-
     def respond(self, status: int, body: bytes = b"") -> None:
         """Answer on behalf of the server, and end the connection; just end it when a response has begun."""
-        if self._over:
+        if self.over:
             return
         if self.http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.abort()
@@ -220,26 +200,12 @@ class Http1Client:
         if self.exchange is None:
             self.finish()
 
-    def finish(self) -> None:
-        """End after what has been written."""
-        self.socket.finish()
-        self._end()
-
-    def abort(self) -> None:
-        """End at once."""
-        self.socket.abort()
-        self._end()
-
-    def _end(self) -> None:
-        if self._over:
-            return
-        self._over = True
+    def _ended(self) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
+            exchange.record.octets_in = exchange.record.octets_in or self.count()
             exchange.broken()
         self.router.forget_temporary(self._key)
-        self.router.records.update(self.record, {Attribute.OCTETS: self.socket.octets_in})
-        self.router.records.end(self.record)
         self.listener.client_ended(self)
 
     def check_time(self, now: float) -> None:

@@ -54,7 +54,6 @@ class ClientExchange:
 
     def data(self, payload: bytes | bytearray) -> None:
         """Take a piece of the body."""
-        self.record.octets_in += len(payload)
         self._pass_on(self._writer.data(payload))
 
     def end(self, trailers: list[tuple[bytes, bytes]]) -> None:
@@ -110,8 +109,8 @@ class ClientExchange:
 
     def _no_content(self) -> None:
         self.record.answered("204", "No Content")
-        self._client.send(h11.Response(status_code=204, headers=[], reason=b"No Content"))
-        self._client.send(h11.EndOfMessage())
+        self._write(h11.Response(status_code=204, headers=[], reason=b"No Content"))
+        self._write(h11.EndOfMessage())
         self._client.response_ended()
 
     def _no_reply(self) -> None:
@@ -123,6 +122,9 @@ class ClientExchange:
     def response_message(self) -> IncomingMessage:
         """A sink for the response, or for an informational one before it."""
         return IncomingMessage(self)
+
+    def _write(self, event: Any) -> None:
+        self.record.octets_out += self._client.send(event)
 
     def resume_response(self) -> None:
         """The client reads again."""
@@ -139,21 +141,20 @@ class ClientExchange:
         if isinstance(event, h11.InformationalResponse):
             self._response = None
             if self._modern:
-                self._client.send(event)
+                self._write(event)
             return
         self.record.site = start.head.group_id or ""
         self.record.answered(head.subject, dict(head.start).get(":reason"))
         bodiless = self._head.subject == "HEAD" or event.status_code in (204, 304)
         self._parser = BodyParser(chunked=not bodiless and is_chunked(head))
-        self._client.send(event)
+        self._write(event)
 
     def message_octets(self, message: IncomingMessage, octets: Chunk) -> None:
         """Write a piece of the body."""
         if message is not self._response:
             return
         for piece in self._parser.feed(octets):
-            self.record.octets_out += len(piece)
-            self._client.send(h11.Data(data=piece))  # type: ignore[arg-type]
+            self._write(h11.Data(data=piece))  # type: ignore[arg-type]
 
     def message_ended(self, message: IncomingMessage) -> None:
         """Write the end."""
@@ -162,7 +163,7 @@ class ClientExchange:
             return
         trailers = self._parser.end()
         end: Any = h11.EndOfMessage(headers=trailers if self._modern else [])
-        self._client.send(end)
+        self._write(end)
         message.accept()
         self._client.response_ended()
 

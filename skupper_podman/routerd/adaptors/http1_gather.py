@@ -87,11 +87,10 @@ class GatheringExchange(ClientExchange):
         self.record.answered("200")
         content_type, body = FORMS[self._client.listener.aggregation](self._parts, discriminator())
         headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-        self._client.send(h11.Response(status_code=200, headers=headers, reason=b"OK"))
+        self._write(h11.Response(status_code=200, headers=headers, reason=b"OK"))
         if self._head.subject != "HEAD":
-            self.record.octets_out += len(body)
-            self._client.send(h11.Data(data=body))
-        self._client.send(h11.EndOfMessage())
+            self._write(h11.Data(data=body))
+        self._write(h11.EndOfMessage())
         self._client.response_ended()
 
     def broken(self) -> None:

@@ -101,15 +101,18 @@ class ServerExchange:
     def _send(self, event: Any, size: int) -> None:
         if self._over:
             return
-        if self.record is not None:
-            self.record.octets_out += size
         if self._replayable:
             self._held.append(event)
             self._held_size += size
             if self._held_size > HOLD and self._server is not None:
                 self._forget_held()
         if self._server is not None:
-            self._server.send(event)
+            self._write(self._server, event)
+
+    def _write(self, server: Http1Server, event: Any) -> None:
+        octets = server.send(event)
+        if self.record is not None:
+            self.record.octets_out += octets
 
     def _forget_held(self) -> None:
         self._replayable = False
@@ -121,11 +124,8 @@ class ServerExchange:
         self._server = server
         self._start_record(server)
         try:
-            server.send(self._event)
-            for event in self._held:
-                server.send(event)
-            if self.record is not None:
-                self.record.octets_out = self._held_size
+            for event in (self._event, *self._held):
+                self._write(server, event)
         except ValueError as error:
             # The request does not hold together: its length is wrong, or it is no HTTP after all.
             self._pool.connector.log_problem(str(error))
@@ -176,9 +176,12 @@ class ServerExchange:
 
     def response_data(self, payload: bytes | bytearray) -> None:
         """Take a piece of the body."""
-        if self.record is not None:
-            self.record.octets_in += len(payload)
         self._out += self._writer.data(payload)
+
+    def count(self, octets: int) -> None:
+        """So many octets were those of the response."""
+        if self.record is not None:
+            self.record.octets_in += octets
 
     def response_ended(self, trailers: list[tuple[bytes, bytes]]) -> None:
         """The response is complete, and with it the exchange."""

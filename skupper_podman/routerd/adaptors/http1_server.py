@@ -11,52 +11,40 @@ from typing import TYPE_CHECKING, Any
 
 import h11
 
-from skupper_podman.model.flow import Attribute, RecordType
-from skupper_podman.routerd.adaptors.http1_messages import MAX_HEAD
-from skupper_podman.routerd.adaptors.http_socket import HttpSocket
+from skupper_podman.routerd.adaptors.flow_records import own_end
+from skupper_podman.routerd.adaptors.http1_connection import Http1Connection
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.adaptors.http1_pool import Http1Pool
     from skupper_podman.routerd.adaptors.http1_request import ServerExchange
 
 
-class Http1Server:
+class Http1Server(Http1Connection):
     """One connection to the server."""
 
     direction = "out"
-    protocol = "http1"
 
     def __init__(self, pool: Http1Pool, sock: Any) -> None:
         connector = pool.connector
         router = connector.router
         self.pool = pool
         self.peer = connector.where
-        self.opened_at = self.idle_since = self.begun_at = router.loop.now
+        self.idle_since = self.begun_at = router.loop.now
         self.exchange: ServerExchange | None = None
         self.used = 0
-        self._over = False
-        self.http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self.record = router.records.start(RecordType.FLOW, connector.record, {})
-        self.socket = HttpSocket(router.loop, sock, self, router.report)
+        super().__init__(router, sock, h11.CLIENT, connector.record, own_end(sock))
         self.socket.want_read(True)
 
     def begin(self, exchange: ServerExchange) -> None:
         """Send the head of a request; the exchange sends the rest."""
         self.exchange = exchange
         self.used += 1
-        self.begun_at = self.pool.connector.router.loop.now
+        self.begun_at = self.router.loop.now
         exchange.connected(self)
 
     def unanswered(self, now: float) -> float:
         """Seconds that a request has waited on a connection on which the server has never said anything."""
         return now - self.begun_at if self.exchange is not None and not self.socket.octets_in else 0.0
-
-    def send(self, event: Any) -> None:
-        """Send an h11 event; raises ValueError when it does not fit what was sent before."""
-        try:
-            self.socket.write(self.http.send(event) or b"")
-        except h11.LocalProtocolError as error:
-            raise ValueError(str(error)) from None
 
     # -- the socket's side ---------------------------------------------------------------------------
 
@@ -69,17 +57,13 @@ class Http1Server:
         """The server sends no more: the end of a response, or of an idle connection."""
         self.http.receive_data(b"")
         self._process()
-        if not self._over:
+        if not self.over:
             self._end()
 
     def writable(self) -> None:
         """The server reads again."""
         if self.exchange is not None:
             self.exchange.resume_request()
-
-    def lost(self) -> None:
-        """The connection is gone."""
-        self._end()
 
     def resumed(self) -> None:
         """The network takes the response again."""
@@ -89,7 +73,7 @@ class Http1Server:
     # -- responses -----------------------------------------------------------------------------------
 
     def _process(self) -> None:
-        while not self._over:
+        while not self.over:
             exchange = self.exchange
             if exchange is not None and exchange.response_congested():
                 self.socket.want_read(False)
@@ -107,7 +91,7 @@ class Http1Server:
                 self.abort()
                 return
             self._take(exchange, event)
-        if not self._over and self.exchange is not None:
+        if not self.over and self.exchange is not None:
             self.exchange.send_response()
 
     def _take(self, exchange: ServerExchange, event: Any) -> None:
@@ -119,10 +103,11 @@ class Http1Server:
             exchange.response_data(event.data)
         elif isinstance(event, h11.EndOfMessage):
             self.exchange = None
+            exchange.count(self.count())
             reusable = self._reusable()
             exchange.response_ended(event.headers.raw_items())
             if reusable:
-                self.idle_since = self.pool.connector.router.loop.now
+                self.idle_since = self.router.loop.now
                 self.pool.idle(self)
             else:
                 self.finish()
@@ -132,29 +117,14 @@ class Http1Server:
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE or http.trailing_data[0]:
             return False
         http.start_next_cycle()
-        return not self._over
+        return not self.over
 
     # -- ends ----------------------------------------------------------------------------------------
 
-    def finish(self) -> None:
-        """End after what has been written."""
-        self.socket.finish()
-        self._end()
-
-    def abort(self) -> None:
-        """End at once."""
-        self.socket.abort()
-        self._end()
-
-    def _end(self) -> None:
-        if self._over:
-            return
-        self._over = True
+    def _ended(self) -> None:
         self.socket.abort()
         exchange, self.exchange = self.exchange, None
-        records = self.pool.connector.router.records
-        records.update(self.record, {Attribute.OCTETS: self.socket.octets_in})
-        records.end(self.record)
         self.pool.gone(self)
         if exchange is not None:
+            exchange.count(self.count())
             exchange.disconnected(reused=self.used > 1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import h2.events
 
-from skupper_podman.model.flow import Attribute, RecordType
+from skupper_podman.model.flow import Attribute
 from skupper_podman.routerd.adaptors.http2_connection import Http2Connection
 from skupper_podman.routerd.adaptors.http2_frames import Goaway
 from skupper_podman.routerd.adaptors.http2_messages import head_of, response_headers, trailers_of
@@ -39,12 +39,8 @@ class Http2Client(Http2Connection):
         self.peer = peer_text(address)
         self.host = str(address[0])
         self._closing = False
-        self.record = listener.router.records.start(
-            RecordType.FLOW,
-            listener.record,
-            {Attribute.SOURCE_HOST: self.host, Attribute.SOURCE_PORT: str(address[1])},
-        )
-        super().__init__(listener.router, sock, client_side=False)
+        source: dict[Attribute, Any] = {Attribute.SOURCE_HOST: self.host, Attribute.SOURCE_PORT: str(address[1])}
+        super().__init__(listener.router, sock, listener.record, source, client_side=False)
         self._handlers[h2.events.RequestReceived] = self._request
 
     def _request(self, event: h2.events.RequestReceived) -> None:
@@ -89,8 +85,6 @@ class Http2Client(Http2Connection):
 
     def connection_over(self) -> None:
         """Nothing is left of the connection."""
-        self.router.records.update(self.record, {Attribute.OCTETS: self.socket.octets_in})
-        self.router.records.end(self.record)
         self.listener.client_ended(self)
 
     def problem(self, words: str) -> None:
@@ -134,7 +128,7 @@ class ClientStream(Stream):
         self.head_due = response_headers(head)
         if self.record is not None:
             self.record.site = start.head.group_id or ""
-            self.record.answered(head.subject)
+            self.record.answered(head.subject, counter=head.flow_id)
         self.touch()
 
     def message_broken(self, message: IncomingMessage) -> None:

@@ -18,9 +18,11 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
+from skupper_podman.model.flow import Attribute
 from skupper_podman.routerd.adaptors.http2_frames import LONGEST, FrameTooLongError, Goaway, GoawayFilter
 from skupper_podman.routerd.adaptors.http2_messages import MAX_HEADERS
 from skupper_podman.routerd.adaptors.http2_stream import CANCEL, PENDING, Stream
+from skupper_podman.routerd.adaptors.http_flows import connection_record
 from skupper_podman.routerd.adaptors.http_socket import HttpSocket
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ class Http2Connection(ABC):
 
     protocol = "http2"
 
-    def __init__(self, router: Router, sock: Any, *, client_side: bool) -> None:
+    def __init__(
+        self, router: Router, sock: Any, parent: str, source: dict[Attribute, Any], *, client_side: bool
+    ) -> None:
         self.router = router
         self.opened_at = router.loop.now
         self.streams: dict[int, Stream] = {}
@@ -54,6 +58,9 @@ class Http2Connection(ABC):
         self._active: dict[Stream, None] = {}
         self._flush_due = False
         self._flow = 0
+        self._payload = 0
+        attributes = {**source, Attribute.WINDOW_SIZE: STREAM_WINDOW}
+        self.record = connection_record(router, parent, attributes, lambda: self._payload)
         self._resets = 0
         self._resets_since = router.loop.now
         self._filter = GoawayFilter(preface=not client_side)
@@ -132,6 +139,7 @@ class Http2Connection(ABC):
     def _data(self, event: h2.events.DataReceived) -> None:
         flow = event.flow_controlled_length or 0
         self._flow += flow
+        self._payload += len(event.data or b"")
         stream = self.streams.get(event.stream_id)
         if stream is not None:
             stream.peer_data(event.data or b"", flow)
@@ -262,6 +270,7 @@ class Http2Connection(ABC):
         for stream in streams:
             stream.connection = None
             stream.disconnected()
+        self.router.records.end(self.record)
         self.connection_over()
 
     def check_time(self, now: float) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import h2.events
 import h2.exceptions
 
-from skupper_podman.model.flow import Attribute, RecordType
+from skupper_podman.model.flow import Attribute
+from skupper_podman.routerd.adaptors.flow_records import own_end, trace_of
 from skupper_podman.routerd.adaptors.http2_connection import Http2Connection
 from skupper_podman.routerd.adaptors.http2_frames import Goaway
 from skupper_podman.routerd.adaptors.http2_messages import Octets, head_of, request_headers, trailers_of
@@ -131,8 +132,7 @@ class Http2Server(Http2Connection):
         self.useful = False
         self._going_away = False
         self._given: dict[ServerStream, None] = {}
-        self.record = connector.router.records.start(RecordType.FLOW, connector.record, {})
-        super().__init__(connector.router, sock, client_side=True)
+        super().__init__(connector.router, sock, connector.record, own_end(sock), client_side=True)
         self._handlers[h2.events.ResponseReceived] = self._response
         self._handlers[h2.events.RemoteSettingsChanged] = self._ready
 
@@ -161,6 +161,8 @@ class Http2Server(Http2Connection):
             stream.disconnected()
             return False
         self.streams[stream.number] = stream
+        if stream.record is not None:
+            self.router.records.update(stream.record.identity, {Attribute.STREAM_ID: stream.number})
         return True
 
     def _ready(self, event: h2.events.RemoteSettingsChanged) -> None:
@@ -208,8 +210,6 @@ class Http2Server(Http2Connection):
         given, self._given = list(self._given), {}
         for stream in given:
             stream.disconnected()
-        self.router.records.update(self.record, {Attribute.OCTETS: self.socket.octets_in})
-        self.router.records.end(self.record)
         self.pool.gone(self)
 
     def problem(self, words: str) -> None:
@@ -251,7 +251,9 @@ class ServerStream(Stream):
         """A connection has room."""
         self.connection = server
         if self.record is None and self._head is not None:
-            attributes: dict[Attribute, Any] = {Attribute.COUNTER_FLOW: self._flow_id} if self._flow_id else {}
+            attributes: dict[Attribute, Any] = {Attribute.TRACE: trace_of(self._head)}
+            if self._flow_id:
+                attributes[Attribute.COUNTER_FLOW] = self._flow_id
             self.record = ExchangeRecord(self.router, server.record, attributes)
             self.record.method = self._head.subject or ""
             self.record.site = self._head.group_id or ""

@@ -1,17 +1,24 @@
-"""One exchange as flow records and totals see it, the same for both versions of HTTP and both ends.
+"""HTTP as flow records and totals see it, connections and exchanges, the same for both versions and both ends.
 
-What always holds: the record begins with the exchange and ends with it, once.
+What always holds: an exchange's record begins with the exchange and ends with it, once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skupper_podman.model.flow import Attribute, RecordType
+from skupper_podman.routerd.adaptors.flow_records import octet_rate
 from skupper_podman.routerd.adaptors.http_totals import Request
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
+
+
+def connection_record(router: Router, parent: str, attributes: dict[Attribute, Any], octets: Callable[[], int]) -> str:
+    """The FLOW record of a connection, a child of its listener's or connector's; `octets` counts what has come."""
+    return router.records.start(RecordType.FLOW, parent, attributes, lambda: {Attribute.OCTETS: octets()}, octet_rate)
 
 
 class ExchangeRecord:
@@ -28,14 +35,16 @@ class ExchangeRecord:
         self.site = ""
         self.octets_in = self.octets_out = 0
 
-    def answered(self, status: str, reason: str | None = None) -> None:
-        """The response has begun."""
+    def answered(self, status: str, reason: str | None = None, counter: str | None = None) -> None:
+        """The response has begun; `counter` is the record at its other end, where that is told."""
         self.status = status
         if self._latency is None:
             self._latency = max(0, int((self._router.loop.now - self._began) * 1_000_000))
         attributes: dict[Attribute, Any] = {Attribute.RESULT: status, Attribute.LATENCY: self._latency}
         if reason:
             attributes[Attribute.REASON] = reason
+        if counter:
+            attributes[Attribute.COUNTER_FLOW] = counter
         self._router.records.update(self.identity, attributes)
 
     def over(self, address: str, host: str, *, incoming: bool) -> None:

@@ -7,13 +7,12 @@ arrive before the server has answered wait here, never more than one window.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from skupper_podman.model.flow import Attribute, RecordType
 from skupper_podman.routerd.adaptors import tcp_heads
-from skupper_podman.routerd.adaptors.flow_records import count_of, octet_rate, opening
+from skupper_podman.routerd.adaptors.flow_records import count_of, octet_rate, opening, own_end, trace_of
 from skupper_podman.routerd.adaptors.tcp_flow import LITE_STEP, LITE_WINDOW, TcpFlow
 from skupper_podman.routerd.adaptors.tls_socket import ClientTls
 from skupper_podman.routerd.amqp.security import TlsError
@@ -58,7 +57,7 @@ class ConnectorFlow(TcpFlow):
         counter = head.correlation_id if head.lite else head.flow_id
         if isinstance(counter, str):
             attributes[Attribute.COUNTER_FLOW] = str(counter)
-        attributes[Attribute.TRACE] = ("|".join(head.annotations.trace) if head.annotations else "") or "Local"
+        attributes[Attribute.TRACE] = trace_of(head)
         attributes |= opening(lite=self.lite)
         self.record = self.router.records.start(RecordType.FLOW, connector.record, attributes, self.measure, octet_rate)
         self._latency_from = time.monotonic()
@@ -92,16 +91,10 @@ class ConnectorFlow(TcpFlow):
             self._unreachable()
             return
         self._adopt(sock)
-        self._tell_source(sock)
+        self._own_end = own_end(sock)
         self._reply(request)
         if self.sock is not None:
             self._flush()
-
-    def _tell_source(self, sock: Any) -> None:
-        """Our end of the connection to the server is the source of what the server sees."""
-        with contextlib.suppress(OSError):
-            host, port = sock.getsockname()[:2]
-            self._own_end = {Attribute.SOURCE_HOST: str(host), Attribute.SOURCE_PORT: str(port)}
 
     def measure(self) -> dict[Attribute, Any]:
         """What the flow record says of it now."""

@@ -12,6 +12,7 @@ from skupper_podman.routerd.adaptors.http_totals import MOST_DETAILS, MOST_RECOR
 from tests.routerd.adaptors.h2peer import Peer, echoing, serving
 from tests.routerd.adaptors.httpbench import Bench, bench, dial, read_until, replying
 
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -21,9 +22,14 @@ class Spy:
     def __init__(self) -> None:
         self.records: dict[str, dict[Attribute, Any]] = {}
         self.ended: list[str] = []
+        self.measures: dict[str, Any] = {}
 
-    def start(self, kind: RecordType, parent: str, attributes: Mapping[Attribute, Any]) -> str:
+    def start(
+        self, kind: RecordType, parent: str, attributes: Mapping[Attribute, Any], measure: Any = None, _rate: Any = None
+    ) -> str:
         identity = f"R:{len(self.records)}"
+        if measure is not None:
+            self.measures[identity] = measure
         self.records[identity] = {Attribute.RECORD_TYPE: kind, Attribute.PARENT: parent, **attributes}
         return identity
 
@@ -33,6 +39,8 @@ class Spy:
 
     def end(self, identity: str) -> None:
         assert identity not in self.ended
+        if identity in self.measures:
+            self.update(identity, self.measures[identity]())
         self.ended.append(identity)
 
     def below(self, parent: str) -> list[str]:
@@ -63,13 +71,20 @@ def exchanges(spy: Spy) -> tuple[dict[Attribute, Any], dict[Attribute, Any], str
 def test_records_of_http1(router: Bench) -> None:
     router.serve(replying(OK))
     with dial(router.listen()) as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(REQUEST)
         assert read_until(sock, b"ok") == OK
     router.quiet()
     spy: Any = router.router.records
     asked, served, identity = router.do(lambda: exchanges(spy))
     assert (asked[Attribute.METHOD], asked[Attribute.RESULT], asked[Attribute.REASON]) == ("GET", "200", "Fine")
-    assert (served[Attribute.COUNTER_FLOW], served[Attribute.OCTETS]) == (identity, 2)
+    assert (served[Attribute.COUNTER_FLOW], served[Attribute.OCTETS]) == (identity, len(OK))
+    assert asked[Attribute.OCTETS] == len(REQUEST)
+    client, server = spy.records[asked[Attribute.PARENT]], spy.records[served[Attribute.PARENT]]
+    assert client[Attribute.OCTETS] == len(REQUEST)
+    assert client[Attribute.SOURCE_HOST] == server[Attribute.SOURCE_HOST] == "127.0.0.1"
+    assert int(server[Attribute.SOURCE_PORT]) > 0
+    (info,) = [info for info in router.router.http.infos() if info.describe()["direction"] == "in"]
+    assert (info.octets_in, info.octets_out) == (len(REQUEST), len(OK))
     assert asked[Attribute.LATENCY] >= served[Attribute.LATENCY] >= 0
     assert spy.records[spy.entity(RecordType.LISTENER)][Attribute.PROTOCOL] == "http1"
 
@@ -85,6 +100,11 @@ def test_records_of_http2(router: Bench) -> None:
     asked, served, identity = router.do(lambda: exchanges(spy))
     assert (asked[Attribute.METHOD], asked[Attribute.RESULT], asked[Attribute.STREAM_ID]) == ("GET", "200", number)
     assert served[Attribute.COUNTER_FLOW] == identity
+    assert spy.records[asked[Attribute.COUNTER_FLOW]] is served
+    assert (served[Attribute.STREAM_ID], served[Attribute.TRACE]) == (1, "Local")
+    client_record, server_record = spy.records[asked[Attribute.PARENT]], spy.records[served[Attribute.PARENT]]
+    assert client_record[Attribute.OCTETS] == asked[Attribute.OCTETS]
+    assert server_record[Attribute.SOURCE_HOST] == "127.0.0.1"
     assert spy.records[spy.entity(RecordType.CONNECTOR)][Attribute.PROTOCOL] == "http2"
 
 
