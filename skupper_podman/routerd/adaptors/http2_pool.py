@@ -162,7 +162,7 @@ class Http2Server(Http2Connection):
             return False
         self.streams[stream.number] = stream
         if stream.record is not None:
-            self.router.records.update(stream.record.identity, {Attribute.STREAM_ID: stream.number})
+            stream.record.numbered(stream.number)
         return True
 
     def _ready(self, event: h2.events.RemoteSettingsChanged) -> None:

@@ -26,7 +26,8 @@ class ExchangeRecord:
 
     def __init__(self, router: Router, parent: str, attributes: dict[Attribute, Any] | None = None) -> None:
         self._router = router
-        self.identity = router.records.start(RecordType.FLOW, parent, attributes or {})
+        self.identity = router.records.start(RecordType.FLOW, parent, attributes or {}, self._measure)
+        self._known: dict[Attribute, Any] = {}
         self._began = router.loop.now
         self._latency: int | None = None
         self._over = False
@@ -40,12 +41,19 @@ class ExchangeRecord:
         self.status = status
         if self._latency is None:
             self._latency = max(0, int((self._router.loop.now - self._began) * 1_000_000))
-        attributes: dict[Attribute, Any] = {Attribute.RESULT: status, Attribute.LATENCY: self._latency}
+        known = self._known
+        known[Attribute.RESULT], known[Attribute.LATENCY] = status, self._latency
         if reason:
-            attributes[Attribute.REASON] = reason
+            known[Attribute.REASON] = reason
         if counter:
-            attributes[Attribute.COUNTER_FLOW] = counter
-        self._router.records.update(self.identity, attributes)
+            known[Attribute.COUNTER_FLOW] = counter
+
+    def numbered(self, stream: int) -> None:
+        """The request goes out on this stream."""
+        self._known[Attribute.STREAM_ID] = stream
+
+    def _measure(self) -> dict[Attribute, Any]:
+        return {Attribute.OCTETS: self.octets_in, **self._known}
 
     def over(self, address: str, host: str, *, incoming: bool) -> None:
         """The exchange is over."""
@@ -53,7 +61,6 @@ class ExchangeRecord:
             return
         self._over = True
         router = self._router
-        router.records.update(self.identity, {Attribute.OCTETS: self.octets_in})
         router.records.end(self.identity)
         latency = max(0, int((router.loop.now - self._began) * 1000))
         router.http.count(
