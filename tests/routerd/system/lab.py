@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import itertools
 import json
 import os
 import random
@@ -30,10 +31,16 @@ SKROUTERD35 = os.environ.get("SKUPPER_TEST_SKROUTERD35")
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
+#: Below those that the kernel gives to connections, so that no other test's connection takes one before it is used;
+#: one after the other from a random place on, so that none is given twice and no two test processes meet.
+_first = random.randrange(10_000, 32_000)
+_ports = itertools.cycle([*range(_first, 32_000), *range(10_000, _first)])
+
+
 def free_port() -> int:
-    """A port that nobody uses now, and that the kernel gives to no other test's connection until it is used."""
+    """A port that nobody uses now, and that no other caller gets."""
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = next(_ports)
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port
