@@ -9,6 +9,7 @@
     routers.py     which router runs: skrouterd of this host, or the one in the bundle
     rendering.py   the router's configuration with the names of this host filled in
     units.py       the systemd unit
+    processes.py   running programs of the host
     systemd.py     systemctl and loginctl
     engines.py     podman and docker
     running.py     one face for a service and a container: start, stop, restart, is it running

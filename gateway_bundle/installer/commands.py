@@ -158,7 +158,7 @@ def _do(bundle: Bundle, options: Options, now: datetime.datetime) -> int:
         return 0
     for name, port in sorted(planned.changed_ports.items()):
         _say("forward %s listens at port %d" % (name, port))
-    if not planned.runner.systemd.lingers() and planned.runner.supervised:
+    if planned.runner.supervised and not planned.elsewhere and not planned.runner.systemd.lingers():
         user = os.environ.get("USER") or str(os.getuid())
         _say("Warning: it ends with your last login; ask an administrator for: loginctl enable-linger %s" % user)
     if options.wait > 0:

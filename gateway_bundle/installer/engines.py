@@ -26,8 +26,19 @@ class Engine:
         self.kind = kind
         self.path = place
 
+    def _used(self) -> bool:
+        """Whether this user ever had a container of it; podman makes directories even to say that there is none."""
+        if self.kind != "podman":
+            return True
+        home = os.environ.get("HOME") or os.path.expanduser("~")
+        data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+        own = "/var/lib/containers" if os.getuid() == 0 else os.path.join(data, "containers")
+        return os.path.isdir(own) or "CONTAINERS_STORAGE_CONF" in os.environ
+
     def inspect(self, name: str) -> Optional[Dict[str, Any]]:
         """The container of exactly this name, None if there is none."""
+        if not self._used():
+            return None
         done = run([self.path, "container", "inspect", name])
         try:
             found = json.loads(done.out)

@@ -58,10 +58,11 @@ class Launch:
         self._raise_findings()
         self.router = routers.choose(bundle, self.places, options.router) if self.type == "service" else None
         self.runner = Runner(self.places, self.type)
-        if not options.foreground:
+        self.elsewhere = self._runs_elsewhere()
+        if not (options.foreground or self.elsewhere):
             self.runner.check()
         self.old_runner = self._old_runner()
-        self.was_active = bool(self.old_runner and self.old_runner.active())
+        self.was_active = self.elsewhere or bool(self.old_runner and self.old_runner.active())
         self._resolve()
 
     def _check_installed(self) -> None:
@@ -96,6 +97,18 @@ class Launch:
         if self.before is None or self.before.get("foreground"):
             return None
         return self.runner if self.before["type"] == self.type else Runner(self.places, str(self.before["type"]))
+
+    def _runs_elsewhere(self) -> bool:
+        """Whether it runs in the foreground of another supervisor: then it is changed, but never started here."""
+        known = self.before or {}
+        if not known.get("foreground"):
+            return False
+        credential = os.path.join(os.path.realpath(self.places.directory), LINK)
+        try:
+            with Management(int(known["managementPort"]), credential, 2.0):
+                return True
+        except ManagementError:
+            return False
 
     def _resolve(self) -> None:
         """Names and ports of this host, and the files that follow from them."""
@@ -162,7 +175,7 @@ class Launch:
             self.gone, self.added, fixed = rendering.difference(rendering.parse(old_config), self.config)
             self.restart = "%s cannot be changed while it runs" % fixed[0] if fixed else ""
         same = old_config == rendering.dump(self.config) and self._same_certificates()
-        unit_same = not self.runner.supervised or self.options.foreground or read(self.places.unit) == self.runner.text
+        unit_same = self.elsewhere or not self.runner.supervised or read(self.places.unit) == self.runner.text
         generation = self.before and int(self.before["generation"]) == self.bundle.generation
         self.unchanged = bool(self.was_active and same and unit_same and generation and not self.restart)
 
@@ -190,7 +203,7 @@ class Launch:
             lines.append("run %s" % self.router.title)
         lines.append("write %s" % self.places.config)
         lines.append("write the credential to %s (files 0600, directories 0700)" % self.places.certificates)
-        if self.runner.supervised and not self.options.foreground:
+        if self.runner.supervised and not self.options.foreground and not self.elsewhere:
             lines.append("write %s" % self.places.unit)
         lines.append("management of the router at port %d of loopback" % self.management_port)
         lines += [finding.text for finding in self.findings if finding.check.startswith("port")]
@@ -206,11 +219,20 @@ class Launch:
     def apply(self, say: Say) -> None:
         """Carry it out; raises Failure, and then what was there before is there again."""
         self._raise_findings()
+        if self.elsewhere and (self.restart or self.options.foreground):
+            raise Failure(
+                1,
+                "gateway %s runs under another supervisor: %s"
+                % (self.bundle.name, self.restart or "there is no second"),
+                "stop it there, then start launch.py --foreground again",
+            )
         changes = Changes()
         try:
             self._place(changes, say)
             if self.options.foreground:
                 pass
+            elif self.elsewhere:
+                self._change_live(say)
             elif self.restart and self.options.start:
                 if self.before and self.before["type"] != self.type and self.old_runner:
                     self.old_runner.text = read(self.places.unit)
@@ -305,6 +327,8 @@ class Launch:
                 for kind, item in self.added:
                     router.create(kind, item)
         except ManagementError as error:
+            if self.elsewhere:
+                raise Failure(1, "the running router cannot be changed: %s" % error, "restart it there") from error
             say("the running router cannot be changed (%s): restarting it" % error)
             self.runner.start(self.words)
             self._await_running()
@@ -332,7 +356,8 @@ class Launch:
 
     def _record(self, changes: Changes) -> None:
         lingering = bool((self.before or {}).get("lingering"))
-        if self.runner.supervised and not self.options.foreground and not self.runner.systemd.lingers():
+        here = not (self.options.foreground or self.elsewhere)
+        if here and self.runner.supervised and not self.runner.systemd.lingers():
             lingering = self.runner.systemd.linger(True)
         ports = [self.management_port]
         ports += [self.changed_ports.get(item["name"], int(item["port"])) for item in self.bundle.forwards]
@@ -353,20 +378,21 @@ class Launch:
             "changedPorts": self.changed_ports,
             "words": self.words,
             "image": self.image,
-            "foreground": self.options.foreground,
+            "foreground": self.options.foreground or self.elsewhere,
             "lingering": lingering,
         }
         changes.write(self.places.state, (json.dumps(record, indent=4, sort_keys=True) + "\n").encode(), 0o600)
         state.log(self.places, "launched generation %d as %s" % (self.bundle.generation, self.type))
 
     def _take_back(self, changes: Changes) -> None:
-        fresh = self.before is None and not self.options.foreground
+        fresh = self.before is None
+        here = not (self.options.foreground or self.elsewhere)
         with contextlib.suppress(Failure, OSError):
-            if fresh and (self.runner.supervised or self.runner.engine):
+            if fresh and here:
                 self.runner.uninstall()
         changes.undo()
         with contextlib.suppress(Failure, OSError):
-            if self.runner.supervised:
+            if self.runner.supervised and here:
                 self.runner.systemd.attempt("daemon-reload")
             if self.was_active and self.old_runner and self.restart:
                 self.old_runner.install(Changes())
@@ -432,7 +458,7 @@ class Former:
         for kind in ("podman", "docker"):
             with contextlib.suppress(Failure):
                 engine = engines.Engine(kind)
-                found = engine.inspect(places.name) if not self._unit else None
+                found = engine.inspect(places.name) if content is not None and not self._unit else None
                 if found and Runner(places, kind).is_ours(found):
                     self.type, self.engine = kind, engine
                     break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from skupper_podman.model.gateway import (
     check_gateway_type,
 )
 from skupper_podman.model.service import PROTOCOLS, Protocol, Service, check_address
-from skupper_podman.plan import Plan
+from skupper_podman.plan import Plan, Step
 
 if TYPE_CHECKING:
     from skupper_podman.platform import Platform
@@ -90,13 +91,18 @@ def generate_bundle(session: Session, options: GenerateBundle, arguments: tuple[
     facts = dict(made.facts)
     facts["warnings"] = [*found.warnings, *([] if options.create_services else strings(facts.get("warnings")))]
     steps = [step for service in missing for step in platform.plan_service_create(service).steps]
-    write = writing(path, lambda: made.bundle().archive(), force=options.force)
+    def content() -> bytes:
+        archive = made.bundle().archive()
+        facts["sha256"] = hashlib.sha256(archive).hexdigest()
+        return archive
+
+    write = writing(path, content, force=options.force)
     plan = Plan(f"Generate generation {facts['generation']} of gateway {definition.name}", (*steps, *made.steps, write),
                 facts)  # fmt: skip
     # As 1.9 joins them: "./" gives ".//name.tar.gz".
     text = f"Skupper gateway bundle written to '{arguments[1]}/{definition.name}.tar.gz'\n"
     data = {"action": "bundled", "name": definition.name, "file": str(path)}
-    return session.carry_out(plan, Outcome("Gateway", {**data}, lambda _facts: text))
+    return session.carry_out(plan, Outcome("Gateway", {**data}, lambda told: f"{text}SHA-256: {told['sha256']}\n"))
 
 
 def _missing_services(platform: Platform, definition: GatewayDefinition) -> tuple[Service, ...]:
@@ -154,14 +160,19 @@ def delete(session: Session, options: Delete, arguments: tuple[str, ...]) -> Res
     return session.carry_out(plan, Outcome("Gateway", {**data}, lambda _facts: f"gateway {name} deleted\n"))
 
 
-def _deletion(session: Session, platform: Platform, name: str) -> Plan:
+def removal_here(session: Session, name: str) -> Step | None:
+    """A step that removes a gateway from this host; None if it is not on it."""
     from skupper_podman.gateway.local import removing
 
+    return removing(_place(session, name))
+
+
+def _deletion(session: Session, platform: Platform, name: str) -> Plan:
     revoking = platform.plan_gateway_delete(name)
     record = next((item for item in platform.gateways() if item.name == name), None)
     steps = list(revoking.steps)
     if record is not None and record.kind == "local":
-        own = removing(_place(session, name))
+        own = removal_here(session, name)
         steps = [*([own] if own else []), *steps]
     for service in platform.services():
         if record is not None and service.address in record.services and not service.targets:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from skupper_podman.cli.flags import flag
 from skupper_podman.cli.govalues import SECOND, ValueSyntaxError, parse_map
@@ -11,7 +11,7 @@ from skupper_podman.cli.later import INIT_ON_KUBERNETES, InitLater
 from skupper_podman.cli.result import Result
 from skupper_podman.cli.session import Outcome, Session
 from skupper_podman.cli.typed import command, new_app
-from skupper_podman.errors import NotEnabledError, UsageError
+from skupper_podman.errors import NotEnabledError, SkupperError, UsageError
 from skupper_podman.model.limits import parse_cpu, parse_memory
 from skupper_podman.model.site import (
     CLAIMS_PORT,
@@ -28,6 +28,10 @@ from skupper_podman.model.site import (
 )
 from skupper_podman.model.siteoptions import FLAGS
 from skupper_podman.platform import SiteRequest
+
+if TYPE_CHECKING:
+    from skupper_podman.plan import Plan
+    from skupper_podman.platform import Platform
 
 app = new_app()
 
@@ -190,6 +194,21 @@ def _labels(text: str) -> dict[str, str]:
         raise UsageError(f"Bad value for --labels: {error}") from None
 
 
+def _deletion(session: Session, platform: Platform) -> Plan:
+    """The plan of ``delete``, with the site's gateways on this host."""
+    plan = platform.plan_delete()
+    try:
+        gateways = [item for item in platform.gateways() if item.kind == "local"]
+    except SkupperError:  # of an incomplete site they cannot be told
+        gateways = []
+    if not gateways:
+        return plan
+    from skupper_podman.cli.gateway import removal_here
+
+    own = [step for item in gateways if (step := removal_here(session, item.name)) is not None]
+    return replace(plan, steps=(*own, *plan.steps))
+
+
 @dataclass(frozen=True, slots=True)
 class Delete:
     """``delete`` has no flags of its own."""
@@ -199,11 +218,12 @@ class Delete:
 def delete(session: Session, _options: Delete, _arguments: tuple[str, ...]) -> Result:
     """Delete skupper installation
 
-    Removes the site of this user with its links and services, also one that is incomplete, and nothing else.
+    Removes the site of this user with its links, services and gateways of this host, also one that is incomplete, and
+    nothing else.
     """
     user = session.world.user
     try:
-        plan = session.plan(lambda platform: platform.plan_delete())
+        plan = session.plan(lambda platform: _deletion(session, platform))
     except NotEnabledError as absent:
         # What was asked for is so already: as in 1.9, no failure, so that delete can be run again.
         return Result(

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import importlib.util
 import io
+import json
 import marshal
 import os
 import platform
@@ -46,6 +47,8 @@ _ALWAYS: Final = (
     "encodings.utf_8", "zlib", "runpy",
 )  # fmt: skip
 _LIBRARY: Final = re.compile(r"^\s*(\S+)(?: => (\S+))? \(0x[0-9a-f]+\)$", re.MULTILINE)
+_ARCHIVE: Final = "gateway-runtime.tar.gz"
+_LIST: Final = "gateway-runtime.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
@@ -73,17 +76,14 @@ def runtime(cache: Path, version: str) -> Runtime:
     Raises:
         PlatformError: it cannot be made, or does not work here.
     """
-    files = _collect()
-    key = _key(files)
-    kept = cache / f"gateway-runtime-{key}.tar.gz"
-    archive = read_bytes(kept)
+    archive = _kept(cache)
     if archive is None:
+        files = _collect()
         archive = _packed(files)
         _try(archive)
         make_directories(cache, 0o700)
-        for stale in cache.glob("gateway-runtime-*.tar.gz"):
-            stale.unlink(missing_ok=True)
-        write_atomic(kept, archive, 0o600)
+        write_atomic(cache / _ARCHIVE, archive, 0o600)
+        write_atomic(cache / _LIST, json.dumps(_list(files, archive)).encode(), 0o600)
     facts = {
         "machine": platform.machine(),
         "python": platform.python_version(),
@@ -162,12 +162,35 @@ def _libraries(objects: Iterable[Path]) -> dict[str, Path]:
     return found
 
 
-def _key(files: _Files) -> str:
-    digest = hashlib.sha256(platform.python_version().encode())
-    for name, path in sorted([*files.code.items(), *files.binaries.items()]):
-        facts = path.stat()
-        digest.update(f"{name}\0{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+def _list(files: _Files, archive: bytes) -> dict[str, object]:
+    """What an archive was made of, so that it can be told whether it still is of today."""
+    paths = sorted({*files.code.values(), *files.binaries.values()})
+    return {
+        "python": platform.python_version(),
+        "digest": hashlib.sha256(archive).hexdigest(),
+        "files": [[str(path), *_stamp(path)] for path in paths],
+    }
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _kept(cache: Path) -> bytes | None:
+    """The archive that was made before, if every file that went into it is the same."""
+    archive = read_bytes(cache / _ARCHIVE)
+    try:
+        known = json.loads(read_bytes(cache / _LIST) or b"{}")
+        if archive is None or known["digest"] != hashlib.sha256(archive).hexdigest():
+            return None
+        files = {path: (size, time) for path, size, time in known["files"]}
+        same = all(_stamp(Path(path)) == stamp for path, stamp in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    # Another Python, or our package at another place, is another archive even where the old files are still there.
+    here = {str(Path(sys.executable).resolve()), str(Path(__file__).parents[1] / "routerd" / "main.py")}
+    return archive if same and known["python"] == platform.python_version() and here <= files.keys() else None
 
 
 def _packed(files: _Files) -> bytes:

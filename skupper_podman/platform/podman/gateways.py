@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 from skupper_podman import SKUPPER_VERSION, certs
@@ -286,18 +287,52 @@ def plan_gateway_delete(context: Context, name: str) -> Plan:
     site = context.site((context.names.router,))
     if name not in _names(site):
         raise NotFoundError(f'No such gateway "{name}"', "to see them: skupper gateway status")
-    steps = [_distrust_step(site, name), *_closing_steps(context, site, name), _forgetting_step(site, name)]
+    steps = [_distrust_step(site, (name,)), *_closing_steps(context, site, name), _forgetting_step(site, name)]
     return Plan(f"Revoke and delete gateway {name}", tuple(steps), {"name": name, "notes": [], "warnings": []})
 
 
-def _distrust_step(site: Observation, name: str) -> Step:
-    trust = site.trees.file(site.names.site_server, "ca.crt")
-    if trust is None:
-        return Step("check", "that the router trusts nobody", lambda: None)
-    gateways = {key: value for key, value in gateways_in(trust.content).items() if key != name}
-    wanted = VolumeFile(site.names.site_server, "ca.crt", with_gateways(trust.content, gateways), trust.mode)
-    edit = FileEdit(site.trees, site.names.site_server, "ca.crt", trust, wanted)
-    return Step("update", f"whom the router lets in: not gateway {name}", edit.do, edit.undo)
+def _distrust_step(site: Observation, revoked: Collection[str]) -> Step:
+    """Take the authorities of these gateways out of what the router trusts."""
+    done: list[FileEdit] = []
+
+    def do() -> None:
+        trust = site.trees.file(site.names.site_server, "ca.crt")
+        if trust is None:
+            return  # then nobody is let in at all
+        gateways = {name: own for name, own in gateways_in(trust.content).items() if name not in revoked}
+        wanted = VolumeFile(site.names.site_server, "ca.crt", with_gateways(trust.content, gateways), trust.mode)
+        done.append(FileEdit(site.trees, site.names.site_server, "ca.crt", trust, wanted))
+        done[-1].do()
+
+    def undo() -> None:
+        while done:
+            done.pop().undo()
+
+    return Step("update", f"whom the router lets in: not gateway {', '.join(sorted(revoked))}", do, undo)
+
+
+def revoking_all(site: Observation) -> tuple[Step, ...]:
+    """Steps that revoke every gateway, as ``revoke-access`` must; their records stay, each needs a fresh bundle."""
+    found = _names(site)
+    if not found:
+        return ()
+    return (_distrust_step(site, found), *(_authority_removal(site, name) for name in found))
+
+
+def _authority_removal(site: Observation, name: str) -> Step:
+    """Forget the authority of a gateway, so that the next bundle is signed by a new one."""
+    files = [site.trees.file(site.names.gateways, f"{name}/{path}") for path in (AUTHORITY_KEY, AUTHORITY_CERTIFICATE)]
+    edits = [FileEdit(site.trees, site.names.gateways, file.path, file, None) for file in files if file is not None]
+
+    def do() -> None:
+        for edit in edits:
+            edit.do()
+
+    def undo() -> None:
+        for edit in reversed(edits):
+            edit.undo()
+
+    return Step("delete", f"authority of gateway {name}", do, undo)
 
 
 def _closing_steps(context: Context, site: Observation, name: str) -> list[Step]:
@@ -322,10 +357,7 @@ def _forgetting_step(site: Observation, name: str) -> Step:
     def do() -> None:
         for edit in edits:
             edit.do()
-        tree = site.trees.tree(site.names.gateways)
-        for place in (f"{name}/authority", name):
-            if place in tree.names() or place.rpartition("/")[0] in tree.names():
-                tree.remove_directory(place)
+        site.trees.tree(site.names.gateways).remove_directory(name)
 
     def undo() -> None:
         for edit in edits:
