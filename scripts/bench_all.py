@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-GROUPS = ("cli", "site", "status", "router", "chain", "core", "idle")
+GROUPS = ("cli", "site", "status", "router", "chain", "core", "idle", "gateway")
 
 
 def main() -> int:

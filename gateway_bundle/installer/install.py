@@ -20,6 +20,7 @@ from .failures import NO_LINK, NOT_STARTED, OLDER, Failure
 from .files import Changes, read, write
 from .management import Management, ManagementError
 from .places import Places
+from .processes import check, run
 from .running import Runner
 from .systemd import Systemd
 
@@ -62,6 +63,8 @@ class Launch:
         if not (options.foreground or self.elsewhere):
             self.runner.check()
         self.old_runner = self._old_runner()
+        self.unit_before = read(self.places.unit)
+        self.kept = ""
         self.was_active = self.elsewhere or bool(self.old_runner and self.old_runner.active())
         self._resolve()
 
@@ -235,7 +238,6 @@ class Launch:
                 self._change_live(say)
             elif self.restart and self.options.start:
                 if self.before and self.before["type"] != self.type and self.old_runner:
-                    self.old_runner.text = read(self.places.unit)
                     self.old_runner.uninstall()
                 if self.former:
                     self.former.stop()
@@ -251,6 +253,8 @@ class Launch:
             self._take_back(changes)
             raise
         changes.keep()
+        if self.former and not self.options.foreground and self.options.start:
+            self.former.remove()
         self._tidy()
 
     def _place(self, changes: Changes, say: Say) -> None:
@@ -313,6 +317,8 @@ class Launch:
             target = os.path.join(staged, *path.split("/"))
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             write(target, read(self.bundle.file(path)) or b"", os.stat(self.bundle.file(path)).st_mode & 0o700)
+        if not os.path.exists(kept):
+            self.kept = kept
         shutil.rmtree(kept, ignore_errors=True)
         os.rename(staged, kept)
 
@@ -352,7 +358,7 @@ class Launch:
             except ManagementError as error:
                 reason = str(error)
             time.sleep(0.1)
-        raise Failure(NOT_STARTED, self.runner.why_not(reason))
+        raise Failure(NOT_STARTED, "gateway %s runs, but its router does not answer: %s" % (self.bundle.name, reason))
 
     def _record(self, changes: Changes) -> None:
         lingering = bool((self.before or {}).get("lingering"))
@@ -385,18 +391,23 @@ class Launch:
         state.log(self.places, "launched generation %d as %s" % (self.bundle.generation, self.type))
 
     def _take_back(self, changes: Changes) -> None:
-        fresh = self.before is None
+        fresh = self.before is None and self.former is None
+        if self.kept:
+            shutil.rmtree(self.kept, ignore_errors=True)
         here = not (self.options.foreground or self.elsewhere)
         with contextlib.suppress(Failure, OSError):
-            if fresh and here:
+            if self.before is None and here:
                 self.runner.uninstall()
         changes.undo()
         with contextlib.suppress(Failure, OSError):
             if self.runner.supervised and here:
                 self.runner.systemd.attempt("daemon-reload")
             if self.was_active and self.old_runner and self.restart:
+                self.old_runner.text = self.unit_before
                 self.old_runner.install(Changes())
                 self.old_runner.start(list((self.before or {}).get("words", [])))
+            if self.former:
+                self.former.start()
         if fresh:
             remains = [self.places.directory] + ([self.places.private] if self.places.system else [])
             for place in remains:
@@ -471,18 +482,47 @@ class Former:
     def _read(self, content: bytes) -> None:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             config = rendering.parse(content)
-            listening = [item for kind, item in config if kind in ("listener", "tcpListener", "httpListener")]
+            listening = [item for kind, item in config if kind in ("tcpListener", "httpListener")]
             self.ports = [int(item["port"]) for item in listening]
             identity = json.loads(next(item for kind, item in config if kind == "router")["metadata"])["id"]
             self.router_id = str(uuid.UUID(identity))
 
     def stop(self) -> None:
-        """Stop it, and remove its unit or container and what of its files is not overwritten."""
+        """Stop it; it can still be had back."""
         if self._unit:
-            Systemd(system=False).attempt("disable", "--now", self.places.name + ".service")
-            if self.places.former_unit != self.places.unit:
-                os.unlink(self.places.former_unit)
+            self._manager.attempt("stop", self._name)
         if self.engine:
+            run([self.engine.path, "stop", self.places.name], 60)
+            check([self.engine.path, "rename", self.places.name, self._aside])
+
+    def start(self) -> None:
+        """Start it again, as it was."""
+        if self._unit:
+            self._manager.attempt("daemon-reload")
+            self._manager.attempt("start", self._name)
+        if self.engine and self.engine.inspect(self._aside):
             self.engine.remove(self.places.name)
+            run([self.engine.path, "rename", self._aside, self.places.name])
+            run([self.engine.path, "start", self.places.name])
+
+    def remove(self) -> None:
+        """Remove its unit or container, and what of its files is not overwritten."""
+        if self._unit and self.places.former_unit != self.places.unit:
+            self._manager.attempt("disable", self._name)
+            os.unlink(self.places.former_unit)
+        if self.engine:
+            self.engine.remove(self._aside)
         if self.places.former != self.places.directory:
             shutil.rmtree(self.places.former, ignore_errors=True)
+
+    @property
+    def _manager(self) -> Systemd:
+        return Systemd(system=False)
+
+    @property
+    def _name(self) -> str:
+        return self.places.name + ".service"
+
+    @property
+    def _aside(self) -> str:
+        return self.places.name + "-before-launch"

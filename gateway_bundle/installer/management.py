@@ -136,6 +136,8 @@ class Reader:
         form = ">B" if code in (0xC0, 0xC1, 0xE0) else ">I"
         self.number(form)
         count = self.number(form)
+        if count > len(self.octets):
+            raise ManagementError("the router's answer is malformed")
         if code in (0xE0, 0xF0):
             element = self.number(">B")
             return [self.value(element) for _ in range(count)]
@@ -158,7 +160,7 @@ class Management:
         try:
             self._socket = self._connect(host, port, credential, timeout)
             self._open()
-        except (OSError, ValueError, struct.error) as error:
+        except (OSError, struct.error, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
             raise ManagementError(_reason(error)) from error
 
     def __enter__(self) -> "Management":
@@ -277,7 +279,7 @@ class Management:
     def _request(self, properties: Dict[str, Any], body: Any) -> Any:
         try:
             return self._asked(properties, body)
-        except (OSError, struct.error, KeyError, IndexError, AttributeError, TypeError) as error:
+        except (OSError, struct.error, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
             raise ManagementError(_reason(error)) from error
 
     def _asked(self, properties: Dict[str, Any], body: Any) -> Any:

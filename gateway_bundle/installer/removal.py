@@ -76,6 +76,7 @@ class Removal:
                 raise Failure(1, "%s %s does not stop" % (runner.kind, self.places.name))
         if self.former:
             self.former.stop()
+            self.former.remove()
         self._remove_images()
         if not self.keep_config:
             for place in (self.places.directory, self.places.private if self.places.system else ""):

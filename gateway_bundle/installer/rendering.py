@@ -24,6 +24,8 @@ def render(template: str, values: Dict[str, str]) -> Config:
 
     try:
         pairs = json.loads(template)
+        if not isinstance(pairs, list):
+            raise ValueError("it is no list")
         return [(str(kind), {key: fill(item) for key, item in attributes.items()}) for kind, attributes in pairs]
     except (ValueError, AttributeError, TypeError) as error:
         raise Failure(DAMAGED, "config/skrouterd.json is malformed: %s" % error) from error

@@ -66,16 +66,15 @@ def service_unit(places: Places, words: List[str], env: Dict[str, str], low_port
 
 def container_unit(places: Places, run: List[str], engine: str) -> bytes:
     """The unit around a container of Podman, which reports its start through conmon."""
-    identity = "--cidfile=%t/%n.ctr-id"
     start = [engine, "run", "--rm", "--replace", "--detach", "--sdnotify=conmon", "--cgroups=no-conmon"]
     lines = [
         _head(places),
         "Type=notify",
         "NotifyAccess=all",
         "Environment=PODMAN_SYSTEMD_UNIT=%n",
-        "ExecStart=%s %s %s" % (" ".join(start), identity, " ".join(quoted(word) for word in run)),
-        "ExecStop=%s stop --ignore --time 10 %s" % (engine, identity),
-        "ExecStopPost=%s rm --force --ignore --time 10 %s" % (engine, identity),
+        "ExecStart=%s %s" % (" ".join(start), " ".join(quoted(word) for word in run)),
+        "ExecStop=%s stop --ignore --time 10 %s" % (engine, places.name),
+        "ExecStopPost=%s rm --force --ignore --time 10 %s" % (engine, places.name),
         "TimeoutStopSec=70",
         _again(),
         "",

@@ -18,7 +18,7 @@ kind               keys of ``data``
                    listeners, connectors [{host, port, target}]}]}]
 ``NetworkStatus``  ``sites`` [{id, name, namespace, platform, version, local, policy, linkedSites [{id, name, direction,
                    routers}], routers [{id, mode, imageName, imageVersion, links [{peer, cost, direction}]}]}],
-                   ``addresses`` [{name, protocol, listeners, connectors}]
+                   ``addresses`` [{name, protocol, listeners, connectors}], ``gateways`` as in ``GatewayStatus``
 ``TokenStatus``    ``name``, ``file``, ``type`` (``claim`` or ``cert``), ``version``, ``local``, ``generatedBy``,
                    ``expiry``, ``expired``, ``endpoints`` [{role, host, port}], ``url``, ``fingerprint``, ``uses``,
                    ``state`` (``valid``, ``expired``, ``used up``, ``revoked``, ``damaged``; ``unknown`` for a claim of

@@ -30,16 +30,24 @@ class Status:
 
 @command(app, "network status", Status, usage="[<site-name>]", rule=at_most(1))
 def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Result:
-    """Show information about the current site, and connected sites"""
+    """Show information about the current site, and connected sites
+
+    Gateways that the current site lets in are listed too, also those that are not connected.
+    """
     if arguments and options.site and arguments[0] != options.site:
         raise UsageError(f"two sites are asked for: {arguments[0]} and --site {options.site}")
     waited = wait(session, options.wait, options.timeout) or Outcome()
     platform = session.platform()
     network = platform.network_status()
     _name, local = platform.identity()
-    chosen = select(network, options.site or (arguments[0] if arguments else ""))
-    text = render.network(network, local, sites=chosen, verbose=options.verbose)
-    data = Later(lambda: documents.network_status(network, chosen, local))
+    wanted = options.site or (arguments[0] if arguments else "")
+    gateways = platform.gateway_status() if platform.gateways() else ()
+    if wanted:
+        gateways = tuple(item for item in gateways if item.record.name == wanted)
+    chosen = () if gateways and wanted and not network.sites_named(wanted) else select(network, wanted)
+    now = session.world.now()
+    text = render.network(network, local, sites=chosen, verbose=options.verbose, gateways=gateways, now=now)
+    data = Later(lambda: {**documents.network_status(network, chosen, local), **documents.gateways(gateways, now)})
     return Result("NetworkStatus", text, data, warnings=waited.warnings, exit_code=waited.exit_code)
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,7 @@ class Server(socketserver.ThreadingTCPServer):
 Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
 """
 PLACE = "/var/lib/skupper/bundle/database"
+POSTGRES = next(iter(sorted(str(path.parent) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))), "")
 
 
 def definition(*bindings: tuple[str, int], name: str = "database") -> str:
@@ -81,9 +84,9 @@ class Scene:
         """Launch the bundle in that directory."""
         return self.sh(f"cd {shlex.quote(place)} && ./launch.py {words}", user=user, expect=expect)
 
-    def echo(self, service: str = "db") -> str:
+    def echo(self, service: str = "db", port: int = 5432) -> str:
         """What a client container at the site hears from the server."""
-        talk = f"exec 3<>/dev/tcp/{service}/5432 && echo hello >&3 && timeout 5 head -1 <&3"
+        talk = f"exec 3<>/dev/tcp/{service}/{port} && echo hello >&3 && timeout 5 head -1 <&3"
         return self.west.in_network("skupper", "bash", "-c", talk, check=False).stdout
 
     def gateways(self) -> dict[str, dict[str, object]]:
@@ -170,8 +173,8 @@ def test_joins_by_one_command(scene: Scene) -> None:
 def test_keys_are_the_services_alone(scene: Scene) -> None:
     found = scene.sh(f"find -L {PLACE}/skupper-router-certs -printf '%m %u %y\\n'").stdout.split("\n")
     assert {line for line in found if line} == {"700 database d", "600 database f"}
-    kept = scene.sh(f"find {PLACE}/bundles -name tls.key -printf '%m %u\\n'").stdout
-    assert kept == "600 root\n"
+    kept = scene.sh(f"find {PLACE}/bundles -name tls.key -printf '%m %u\\n'").stdout.split("\n")
+    assert {line for line in kept if line} == {"600 root"}
     scene.sh(f"head -c1 {PLACE}/bundles/1/skupper-router-certs/conn1-profile/tls.key", user=USER, expect=1)
 
 
@@ -218,6 +221,59 @@ def test_status_tells_the_truth(scene: Scene) -> None:
     until(lambda: scene.launch(place, "--status", expect=None).returncode == 0, 10, "it is back")
 
 
+def test_a_router_that_does_not_start_changes_nothing(scene: Scene) -> None:
+    fake = '#!/bin/sh\n[ "$1" = --version ] && echo 2.7.6 && exit\necho cannot work >&2\nexit 1\n'
+    scene.sh(f"printf %s {shlex.quote(fake)} > /opt/skrouterd && chmod 755 /opt/skrouterd")
+    place = scene.bundle(definition(("db", 15432)), "--self-contained", into="third")
+    failed = scene.sh(f"cd {place} && QDROUTERD_HOME=/opt/skrouterd ./launch.py", expect=6).stderr
+    assert failed.startswith("Error: gateway database does not start: cannot work\n")
+    until(lambda: scene.echo("more") == "hello\n", 20, "what ran before runs again")
+    assert json.loads(scene.launch(place, "--status --json").stdout)["generation"] == 2
+    assert scene.sh(f"ls {PLACE}/bundles").stdout.split() == ["1", "2"]
+
+
+def test_from_systemd_to_podman_and_back(scene: Scene) -> None:
+    """Nothing is pulled: the image is made of the bundle's router."""
+    place = "/root/newer"
+    scene.launch(place, "-t podman")
+    until(lambda: scene.echo() == "hello\n", 20, "the server answers through the container")
+    container = json.loads(scene.sh("podman inspect database").stdout)[0]
+    assert container["HostConfig"]["ReadonlyRootfs"] is True
+    assert container["EffectiveCaps"] in (None, [])
+    assert json.loads(scene.launch(place, "--status --json").stdout)["type"] == "podman"
+    scene.sh("podman kill database")
+    until(lambda: scene.echo() == "hello\n", 20, "systemd has started the container again")
+    scene.launch(place, "-t service")
+    until(lambda: scene.echo() == "hello\n", 20, "the server answers through the service")
+    assert scene.sh("podman ps --all --quiet").stdout == ""
+    test_keys_are_the_services_alone(scene)
+
+
+@pytest.mark.skipif(not POSTGRES, reason="needs PostgreSQL")
+def test_a_database_under_a_running_query(scene: Scene) -> None:
+    start = f"{POSTGRES}/postgres -D pg -p 15434 -c listen_addresses=localhost -c unix_socket_directories="
+    scene.sh(f"cd && {POSTGRES}/initdb -D pg -U ann --auth trust --no-sync", user=USER)
+    unit = f"systemd-run --unit=pg --uid={USER} --working-directory=/home/{USER} {start}"
+    scene.sh(unit)
+    scene.west.skupper("service", "create", "pg", "5432")
+    bindings = (("db", 15432), ("more", 15433), ("pg", 15434))
+    scene.launch(scene.bundle(definition(*bindings), "--self-contained", into="newer"))
+
+    def query(text: str) -> str:
+        return scene.west.in_network(
+            "skupper", f"{POSTGRES}/psql", "-h", "pg", "-U", "ann", "-At", "-c", text, "postgres", check=False
+        ).stdout
+
+    until(lambda: query("select 40 + 2") == "42\n", 20, "the database answers")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(query, "select 'slept' from pg_sleep(4)")
+        busy = "select count(*) from pg_stat_activity where query like '%pg_sleep(4)' and state = 'active'"
+        until(lambda: query(busy).strip() not in ("", "0"), 10, "the query runs")
+        scene.launch(scene.bundle(definition(*bindings, ("other", 15433)), "--self-contained", into="newer"))
+        assert slow.result(60) == "slept\n"
+    scene.sh("systemctl stop pg")
+
+
 def test_back_after_a_reboot(scene: Scene) -> None:
     scene.server.reboot()
     scene.server.plug()
@@ -241,20 +297,63 @@ def test_what_is_wrong_has_its_own_code(scene: Scene) -> None:
 
 
 def test_an_ordinary_user_beside_it(scene: Scene) -> None:
-    """A second bundle on the host, of a user, whose management port is taken by the first."""
+    """A second bundle on the host, of a user, whose management port is taken by the first.
+
+    Before, launch.sh of a 1.9 bundle put one of its name there, which is taken over.
+    """
     scene.sh(f"loginctl enable-linger {USER}")
     ready = "systemctl --user is-system-running"
     until(lambda: scene.sh(ready, user=USER, expect=None).stdout.strip() in ("running", "degraded"), 20, "the manager")
-    place = scene.bundle(definition(("db", 15432), name="second"), "--self-contained", user=USER)
-    scene.launch(place, user=USER)
-    assert scene.gateways()["second"]["connected"] is True
     data = f"/home/{USER}/.local/share/skupper/bundle/second"
+    identity = "6f1c2f0e-8f0a-4c7e-9b1d-2f7f5f1c0a11"
+    config = [
+        ["router", {"id": "skupper-gateway-machine", "mode": "edge", "metadata": json.dumps({"id": identity})}],
+        ["listener", {"name": "amqp", "host": "localhost", "port": 5672}],
+    ]
+    unit = "[Unit]\nDescription=Qpid Dispatch router daemon\n[Service]\nExecStart=/usr/bin/sleep 99999\n"
+    units = f"/home/{USER}/.config/systemd/user"
+    scene.sh(f"mkdir -p {data}/config {units}", user=USER)
+    scene.sh(f"printf %s {shlex.quote(json.dumps(config))} > {data}/config/skrouterd.json", user=USER)
+    scene.sh(f"printf %s {shlex.quote(unit)} > {units}/second.service && systemctl --user start second", user=USER)
+    place = scene.bundle(definition(("db", 15432), name="second"), "--self-contained", user=USER)
+    assert "take over from the launch.sh of a 1.9 bundle" in scene.launch(place, "--dry-run", user=USER).stdout
+    scene.launch(place, user=USER)
+    assert json.loads(scene.sh(f"cat {data}/state.json").stdout)["routerId"] == identity
+    assert "sleep" not in scene.sh("systemctl --user cat second", user=USER).stdout
+    assert scene.gateways()["second"]["connected"] is True
     modes = scene.sh(f"find {data} -name tls.key -printf '%m %U\\n'").stdout.split("\n")
     assert set(filter(None, modes)) == {f"600 {USER_ID}"}
     assert json.loads(scene.sh(f"cat {data}/state.json").stdout)["managementPort"] != 5672
+    scene.launch(place, "-t podman", user=USER)
+    assert scene.gateways()["second"]["connected"] is True
+    assert scene.sh("podman ps --format '{{.Names}}'", user=USER).stdout == "second\n"
     scene.sh(f"cd '{place}' && ./remove.py", user=USER)
+    assert scene.sh("podman ps --all --quiet", user=USER).stdout == ""
     assert scene.sh(f"ls -A {data}", expect=None).returncode != 0
     assert scene.sh("systemctl --user list-unit-files second.service --no-legend", user=USER, expect=None).stdout == ""
+
+
+def test_the_laptop_of_the_readme(scene: Scene) -> None:
+    """The commands of the README as they stand there, on a machine that takes no connection from outside."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    section = text.partition("## A server on a laptop")[2].partition("\n## ")[0]
+    blocks = {kind: re.findall(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("yaml", "sh")}
+    (at_site, on_laptop), (definition,) = blocks["sh"], blocks["yaml"]
+    place, away = scene.directory / "readme", scene.server.directory / "home" / USER / "laptop"
+    place.mkdir()
+    (place / "laptop.yaml").write_text(definition)
+    scene.west.run("sh", "-c", f"cd {place} && {at_site}")
+    scene.sh(f"mkdir /home/{USER}/laptop", user=USER)
+    shutil.copy(place / "laptop.tar.gz", away)
+    shutil.chown(away / "laptop.tar.gz", USER_ID, USER_ID)
+    scene.sh("systemd-run --unit=echo9090 /usr/bin/python3 /home/echo.py 9090")
+    scene.sh("iptables -A INPUT -i eth0 -p tcp --syn -j DROP")
+    scene.sh(f"cd /home/{USER}/laptop && {on_laptop}", user=USER)
+    assert len((at_site + on_laptop).strip().splitlines()) == 3
+    until(lambda: scene.echo("echo", 9090) == "hello\n", 20, "the laptop's server answers at the site")
+    scene.sh(f"cd /home/{USER}/laptop && ./remove.py", user=USER)
+    scene.west.skupper("gateway", "delete", "laptop")
+    scene.west.skupper("service", "delete", "echo")
 
 
 def test_revoked_alone(scene: Scene) -> None:
@@ -266,6 +365,7 @@ def test_revoked_alone(scene: Scene) -> None:
     assert scene.gateways()["other"]["connected"] is True
     said = scene.launch("/root/newer", "--check", expect=7).stderr
     assert "does not accept the credential" in said
+    assert "does not accept the credential" in scene.launch("/root/newer", "--wait 2", expect=7).stderr
     until(lambda: scene.launch("/root/newer", "--status", expect=None).returncode == 7, 20, "it sees no link")
 
 
@@ -275,6 +375,13 @@ def test_let_in_again_by_a_fresh_bundle(scene: Scene) -> None:
     until(lambda: scene.echo() == "hello\n", 20, "the server answers again")
 
 
+def test_nobody_is_left_when_all_access_is_revoked(scene: Scene) -> None:
+    scene.west.skupper("revoke-access")
+    until(lambda: not any(item["connected"] for item in scene.gateways().values()), 30, "all gateways are cut off")
+    scene.launch(scene.bundle(definition(("db", 15432)), "--self-contained", into="fresh"))
+    until(lambda: scene.echo() == "hello\n", 30, "the server answers again")
+
+
 def test_removed_without_a_trace(scene: Scene) -> None:
     for place in ("/root/fresh", "/root/other"):
         scene.sh(f"cd {place} && sh ./remove.sh")
@@ -282,3 +389,55 @@ def test_removed_without_a_trace(scene: Scene) -> None:
     for path in ("/var/lib/skupper", "/var/lib/private/skupper", "/etc/systemd/system/database.service"):
         assert scene.sh(f"ls -d {path}", expect=None).returncode != 0, path
     assert scene.sh("systemctl is-active echo15432").stdout == "active\n"
+
+
+def test_a_gateway_of_the_sites_own_host(scene: Scene) -> None:
+    """The machine becomes a site, and what it serves on loopback is exposed by a gateway, which ends with the site."""
+
+    def skupper(*words: str, expect: int = 0) -> Completed:
+        return scene.server.type("skupper", *words, expect=expect)
+
+    def hears(where: tuple[str, ...], host: str, port: int) -> bool:
+        connect = f"import socket; s = socket.create_connection(('{host}', {port}), 5)"
+        talk = f"{connect}; s.sendall(b'hi\\n'); print(s.recv(9))"
+        return scene.server.type(*where, "python3", "-c", talk, expect=None).stdout == "b'hi\\n'\n"
+
+    def gateway() -> dict[str, list[dict[str, object]]]:
+        found = json.loads(skupper("gateway", "status", "-o", "json").stdout)["data"]["gateways"]
+        assert [item["connected"] for item in found] == [True]
+        return dict(found[0])
+
+    inside = ("podman", "--remote", "exec", "skupper-router")
+    scene.sh("systemctl enable --now podman.socket")
+    skupper("switch", "podman")
+    skupper("init", "--site-name", "own", "--ingress-host", scene.server.address, "--router", "embedded")
+    skupper("gateway", "expose", "db", "localhost", "5432:15432")
+    until(lambda: hears(inside, "db", 5432), 20, "a container hears the server of the host")
+    skupper("service", "create", "api", "80")
+    skupper("gateway", "bind", "api", "127.0.0.1", "15433")
+    skupper("gateway", "forward", "db", "7000", "--loopback")
+    until(lambda: hears((), "127.0.0.1", 7000), 20, "the host calls the service at a port of its own")
+    found = gateway()
+    assert [item["name"] for item in found["bindings"]] == ["api:80", "db:5432"]
+    (own,) = found["forwards"]
+    assert (own["name"], own["host"], own["port"]) == ("db:5432", "127.0.0.1", 7000)
+    refused = skupper("gateway", "bind", "api", "h", "1", "2", expect=2).stderr
+    assert "2 ports provided, but the service has 1" in refused
+    assert "previously created as service type" in skupper("gateway", "init", "--type", "podman", expect=1).stderr
+    skupper("gateway", "export-config", "copy", "/root")
+    skupper("gateway", "unforward", "db")
+    assert gateway()["forwards"] == []
+    skupper("gateway", "init", "--config", "/root/copy.yaml")
+    assert len(gateway()["forwards"]) == 1
+    skupper("gateway", "unforward", "db")
+    skupper("gateway", "unbind", "api")
+    skupper("gateway", "unexpose", "db")
+    assert skupper("gateway", "status").stdout == "No gateway definition found\n"
+    assert scene.sh("ls -d /var/lib/skupper", expect=None).returncode != 0
+    services = skupper("service", "status").stdout
+    assert "api:80" in services
+    assert "db:5432" not in services
+    skupper("gateway", "init")
+    assert gateway()["bindings"] == []
+    skupper("delete")
+    assert scene.sh("ls -d /var/lib/skupper", expect=None).returncode != 0

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 
 from skupper_podman.cli.render.tree import Node, draw
-from skupper_podman.model.gateway import Bridge, GatewayStatus
+from skupper_podman.model.gateway import Bridge, GatewayRecord, GatewayStatus
 
 
 def statuses(found: Sequence[GatewayStatus], now: datetime.datetime) -> str:
@@ -18,6 +18,12 @@ def statuses(found: Sequence[GatewayStatus], now: datetime.datetime) -> str:
 
 def _gateway(item: GatewayStatus, now: datetime.datetime) -> Node:
     record = item.record
+    version = item.version or "Unknown (not connected)"
+    return Node(f"{record.name} type:{record.type or record.kind} version:{version}", facts(item, now), bridges(record))
+
+
+def bridges(record: GatewayRecord) -> tuple[Node, ...]:
+    """The ports that a gateway carries, in two lists."""
     children = []
     if record.definition.bindings:
         nodes = tuple(Node(_bridge(bridge, str(bridge.port))) for bridge in record.definition.bindings)
@@ -25,16 +31,18 @@ def _gateway(item: GatewayStatus, now: datetime.datetime) -> Node:
     if record.definition.forwards:
         nodes = tuple(Node(_bridge(bridge, f"{bridge.port}:{bridge.port}")) for bridge in record.definition.forwards)
         children.append(Node("Forwards:", children=nodes))
-    days = (record.expires - now).days
-    details = {
-        "credential": f"until {record.expires:%Y-%m-%d} ({days} days)" if days >= 0 else "expired",
-        "generation": str(record.generation),
+    return tuple(children)
+
+
+def facts(item: GatewayStatus, now: datetime.datetime) -> dict[str, str]:
+    """What is told of a gateway beside its name: link, generation, credential, what is wrong."""
+    days = (item.record.expires - now).days
+    return {
+        "credential": f"until {item.record.expires:%Y-%m-%d} ({days} days)" if days >= 0 else "expired",
+        "generation": str(item.record.generation),
         "link": _link(item),
         "problem": item.problem,
     }
-    kind = record.type or record.kind
-    version = item.version or "Unknown (not connected)"
-    return Node(f"{record.name} type:{kind} version:{version}", details, tuple(children))
 
 
 def _link(item: GatewayStatus) -> str:

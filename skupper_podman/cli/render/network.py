@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
+from skupper_podman.cli.render.gateways import bridges, facts
 from skupper_podman.cli.render.tree import Node, draw
+from skupper_podman.model.gateway import GatewayStatus
 from skupper_podman.model.network import LinkedSite, NetworkStatus, RouterStatus, Site, SiteStatus
 
 
-def network(status: NetworkStatus, local_site: str, *, sites: Sequence[SiteStatus], verbose: bool = False) -> str:
-    """The given sites of the network; ``local_site`` is the identity of the own one."""
-    nodes = tuple(_site(status, site, local_site, verbose=verbose) for site in sites)
-    return draw(Node("Sites:", children=nodes))
+def network(
+    status: NetworkStatus,
+    local_site: str,
+    *,
+    sites: Sequence[SiteStatus],
+    verbose: bool = False,
+    gateways: Sequence[GatewayStatus] = (),
+    now: datetime.datetime | None = None,
+) -> str:
+    """The given sites of the network; ``local_site`` is the identity of the own one, ``gateways`` are those it lets in.
+
+    A gateway that is connected is a site of the network; one that is not stands after them.
+    """
+    known = {item.record.name: item for item in gateways}
+    nodes = []
+    for site in sites:
+        node = _site(status, site, local_site, verbose=verbose)
+        own = known.pop(site.site.name, None) if site.site.identity.startswith("gateway_") else None
+        nodes.append(_with_gateway(node, own, now) if own is not None and now is not None else node)
+    for item in known.values():
+        if now is not None:
+            nodes.append(_with_gateway(Node(f" gateway {item.record.name} "), item, now))
+    return draw(Node("Sites:", children=tuple(nodes)))
+
+
+def _with_gateway(node: Node, item: GatewayStatus, now: datetime.datetime) -> Node:
+    details = {**node.details, **facts(item, now)}
+    if item.version:
+        details["version"] = item.version
+    return Node(node.text, details, (*node.children, *bridges(item.record)))
 
 
 def labelled(site: Site) -> str:

@@ -44,7 +44,7 @@ from skupper_podman.platform.podman.observe import Observation
 
 def records(context: Context) -> tuple[GatewayRecord, ...]:
     """The gateways, by name; see :meth:`skupper_podman.platform.Platform.gateways`."""
-    return _records(context.site())
+    return _records(context.recent_site())
 
 
 def _records(site: Observation) -> tuple[GatewayRecord, ...]:
