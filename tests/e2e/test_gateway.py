@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,8 +27,10 @@ from tests.podmanlab import unable, until
 pytestmark = [
     pytest.mark.skipif(bool(unable()), reason=unable() or "-"),
     pytest.mark.skipif(not Path("/lib/systemd/systemd").exists(), reason="needs systemd"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
+PATIENCE = 400
+"""Seconds after which a command on a very busy machine is taken to hang."""
 
 PROGRAM = """\
 import socketserver, sys
@@ -63,7 +66,7 @@ class Scene:
         """Make a bundle at the site, carry it over and unpack it; gives the (fresh) directory on the machine."""
         path = self.directory / "gateway.yaml"
         path.write_text(text)
-        self.west.skupper("gateway", "generate-bundle", str(path), str(self.directory), *options)
+        self.west.skupper("gateway", "generate-bundle", str(path), str(self.directory), *options, timeout=PATIENCE)
         name = text.split()[1]
         archive = self.server.directory / "home" / f"{name}.tar.gz"
         shutil.copy(self.directory / f"{name}.tar.gz", archive)
@@ -77,8 +80,9 @@ class Scene:
     def sh(self, words: str, *, user: str = "root", expect: int | None = 0) -> Completed:
         """Type something at the machine's own shell."""
         return self.server.type(
-            "env", "-u", "PYTHONPATH", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", words, user=user, expect=expect
-        )
+            "env", "-u", "PYTHONPATH", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", words,
+            user=user, expect=expect, timeout=PATIENCE,
+        )  # fmt: skip
 
     def launch(self, place: str, words: str = "", *, user: str = "root", expect: int | None = 0) -> Completed:
         """Launch the bundle in that directory."""
@@ -391,11 +395,35 @@ def test_removed_without_a_trace(scene: Scene) -> None:
     assert scene.sh("systemctl is-active echo15432").stdout == "active\n"
 
 
+def test_an_image_in_the_bundle(scene: Scene) -> None:
+    """What is in the image does not matter to the bundle; here it is a router of ours, since none can be pulled."""
+    scene.bundle(definition(("db", 15432)), "--self-contained", into="unused")
+    with tarfile.open(scene.directory / "database.tar.gz") as archive:
+        archive.extract("router/router.tar.gz", scene.directory)
+    words = ["/lib/loader", "--library-path", "/lib", "/bin/python3", "-S", "-m", "skupper_podman.routerd", "-c"]
+    changes = ["ENV PYTHONHOME=/", f"CMD {json.dumps([*words, '/opt/skupper/config/skrouterd.json'])}"]
+    options = [word for change in changes for word in ("--change", change)]
+    router, image = scene.directory / "router/router.tar.gz", "localhost/router:1"
+    scene.west.podman("import", *options, str(router), image)
+    path = scene.directory / "gateway.yaml"
+    place = "/root/image"
+    scene.west.skupper(
+        "gateway", "generate-bundle", str(path), str(scene.directory), "--with-image", env={"QDROUTERD_IMAGE": image}
+    )
+    shutil.copy(scene.directory / "database.tar.gz", scene.server.directory / "home")
+    scene.sh(f"mkdir {place} && tar -xzf /home/database.tar.gz -C {place}")
+    assert "skrouterd could not be found" in scene.launch(place, expect=3).stderr
+    scene.launch(place, "-t podman")
+    until(lambda: scene.echo() == "hello\n", 20, "the server answers")
+    scene.sh(f"{place}/remove.py --purge")
+    assert scene.sh("podman images --quiet").stdout == ""
+
+
 def test_a_gateway_of_the_sites_own_host(scene: Scene) -> None:
     """The machine becomes a site, and what it serves on loopback is exposed by a gateway, which ends with the site."""
 
     def skupper(*words: str, expect: int = 0) -> Completed:
-        return scene.server.type("skupper", *words, expect=expect)
+        return scene.server.type("skupper", *words, expect=expect, timeout=PATIENCE)
 
     def hears(where: tuple[str, ...], host: str, port: int) -> bool:
         connect = f"import socket; s = socket.create_connection(('{host}', {port}), 5)"
