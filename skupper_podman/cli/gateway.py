@@ -441,7 +441,11 @@ def _place(session: Session, name: str) -> Path:
 def _chosen_name(session: Session, given: str) -> str:
     from skupper_podman.gateway.local import default_name
 
-    return check_gateway_name(given) if given else default_name(os.uname().nodename, session.world.user)
+    if given:
+        return check_gateway_name(given)
+    world = session.world
+    owner = f"{world.user}-{world.namespace}" if world.namespace else world.user
+    return default_name(os.uname().nodename, owner)
 
 
 def _find(platform: Platform, name: str) -> GatewayRecord | None:

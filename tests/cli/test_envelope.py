@@ -71,6 +71,7 @@ EXPECTED: dict[str, Any] = {
             }
         ],
         "addresses": [],
+        "gateways": [],
     },
     "TokenStatus": {
         "name": TEXT, "file": TEXT, "type": TEXT, "version": TEXT, "local": TRUTH, "generatedBy": TEXT,
