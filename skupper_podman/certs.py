@@ -26,7 +26,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from skupper_podman.errors import InvalidError
 
 LIFETIME: Final = datetime.timedelta(days=5 * 365)
-"""How long certificates of 1.9 are valid, authorities and leaves alike."""
+"""How long certificates of 1.9 are valid, authorities and leaves alike; ours are so where nobody can renew them."""
+
+LEAF_LIFETIME: Final = datetime.timedelta(days=120)
+"""How long certificates are valid that the site renews by itself: a third of it outlasts a host that sleeps a month."""
+
+SERVICE_LIFETIME: Final = datetime.timedelta(days=365)
+"""How long certificates of TLS services are valid: servers of users read them too, many of them only at their start."""
 
 BACKDATE: Final = datetime.timedelta(minutes=5)
 """How far before its issue a certificate is valid already, so that a peer whose clock is late accepts it."""
@@ -100,9 +106,9 @@ class KeyPool:
 
 def issue_authority(name: str, key: bytes, now: datetime.datetime, serial: int | None = None) -> KeyPair:
     """A self-signed authority whose subject is ``name``. ``key`` is PEM, ``now`` aware."""
-    private = _load_key(key)
+    private = load_key(key)
     subject = _subject(name)
-    builder = _builder(subject, subject, private.public_key(), now, serial)
+    builder = _builder(subject, subject, private.public_key(), now, serial, now + LIFETIME)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(authority=True), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
@@ -116,27 +122,66 @@ def issue(
     key: bytes,
     now: datetime.datetime,
     serial: int | None = None,
-    *,
     lifetime: datetime.timedelta = LIFETIME,
+    *,
     client_only: bool = False,
 ) -> KeyPair:
     """A certificate for both ends of TLS, signed by ``authority``, with ``hosts`` as alternative names in this order.
 
-    With ``client_only`` nobody who checks takes it for a server's.
+    It does not outlive the authority. With ``client_only`` nobody who checks takes it for a server's.
 
     Raises:
         CertificateError: the authority's certificate or key cannot be read.
     """
-    parent, parent_key, private = _load(authority.certificate), _load_key(authority.key), _load_key(key)
+    public = load_key(key).public_key()
+    made = issue_to(public, authority, common_name, hosts, now, serial, lifetime, client_only=client_only)
+    return KeyPair(made, key)
+
+
+def issue_to(
+    public: rsa.RSAPublicKey,
+    authority: KeyPair,
+    common_name: str,
+    hosts: Iterable[str],
+    now: datetime.datetime,
+    serial: int | None = None,
+    lifetime: datetime.timedelta = LIFETIME,
+    *,
+    client_only: bool = False,
+) -> bytes:
+    """As :func:`issue`, for a key whose private half is elsewhere. Raises as :func:`issue`."""
+    parent, parent_key = _load(authority.certificate), load_key(authority.key)
+    until = min(now + lifetime, parent.not_valid_after_utc)
     usages = (ExtendedKeyUsageOID.CLIENT_AUTH,) if client_only else _BOTH_ENDS
-    builder = _builder(_subject(common_name), parent.subject, private.public_key(), now, serial, lifetime, usages)
+    builder = _builder(_subject(common_name), parent.subject, public, now, serial, until, usages)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(authority=False), critical=True)
     builder = builder.add_extension(_authority_key_identifier(parent, parent_key), critical=False)
     names = alternative_names(hosts)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return KeyPair(_pem(builder.sign(parent_key, hashes.SHA256())), key)
+    return _pem(builder.sign(parent_key, hashes.SHA256()))
+
+
+def cross_certificate(authority: KeyPair, successor: bytes, now: datetime.datetime, serial: int | None = None) -> bytes:
+    """The certificate of authority ``successor`` as ``authority`` signs it.
+
+    Shown after a certificate of the successor, it leads whoever trusts only ``authority`` to trust that one as well.
+
+    Raises:
+        CertificateError: one of them cannot be read.
+    """
+    parent, parent_key, child = _load(authority.certificate), load_key(authority.key), _load(successor)
+    public = child.public_key()
+    if not isinstance(public, rsa.RSAPublicKey):
+        raise CertificateError("not an RSA certificate")
+    until = min(parent.not_valid_after_utc, child.not_valid_after_utc)
+    builder = _builder(child.subject, parent.subject, public, now, serial, until)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(_key_usage(authority=True), critical=True)
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    builder = builder.add_extension(_authority_key_identifier(parent, parent_key), critical=False)
+    return _pem(builder.sign(parent_key, hashes.SHA256()))
 
 
 def alternative_names(hosts: Iterable[str]) -> list[x509.GeneralName]:
@@ -178,18 +223,35 @@ def facts(certificate: bytes) -> CertificateFacts:
 def belongs(pair: KeyPair) -> bool:
     """True if both halves can be read and the certificate is for the key."""
     try:
-        return _load(pair.certificate).public_key() == _load_key(pair.key).public_key()
+        return _load(pair.certificate).public_key() == load_key(pair.key).public_key()
     except CertificateError:
         return False
 
 
-def signed_by(certificate: bytes, authority: bytes) -> bool:
-    """True if ``authority`` (PEM) issued ``certificate`` (PEM)."""
+def signed_by(certificate: bytes, authorities: bytes) -> bool:
+    """True if one of ``authorities`` issued ``certificate`` (PEM; of a chain, its first)."""
+    return bool(issuer_of(certificate, authorities))
+
+
+def issuer_of(certificate: bytes, authorities: bytes) -> bytes:
+    """The one of ``authorities`` (PEM, one after the other) that issued ``certificate``; empty if none did."""
+    return next((one for one in each(authorities) if _issued(certificate, one)), b"")
+
+
+def _issued(certificate: bytes, authority: bytes) -> bool:
     try:
         _load(certificate).verify_directly_issued_by(_load(authority))
     except (CertificateError, InvalidSignature, ValueError, TypeError):
         return False
     return True
+
+
+def each(bundle: bytes) -> tuple[bytes, ...]:
+    """The certificates of a PEM file, one by one; none if it cannot be read."""
+    try:
+        return tuple(_pem(item) for item in x509.load_pem_x509_certificates(bundle))
+    except ValueError:
+        return ()
 
 
 def _load(certificate: bytes) -> x509.Certificate:
@@ -199,7 +261,12 @@ def _load(certificate: bytes) -> x509.Certificate:
         raise CertificateError(f"not a PEM certificate: {error}") from None
 
 
-def _load_key(key: bytes) -> rsa.RSAPrivateKey:
+def load_key(key: bytes) -> rsa.RSAPrivateKey:
+    """The private key of a PEM file.
+
+    Raises:
+        CertificateError: there is none, or of another kind.
+    """
     try:
         # Proving the primes of a key takes longer than making a certificate, and protects only who trusts a stranger's
         # key; ours are from our own volumes, and a wrong one in a token harms nobody but its holder.
@@ -220,7 +287,7 @@ def _builder(
     public: rsa.RSAPublicKey,
     now: datetime.datetime,
     serial: int | None,
-    lifetime: datetime.timedelta = LIFETIME,
+    until: datetime.datetime,
     usages: Iterable[x509.ObjectIdentifier] = _BOTH_ENDS,
 ) -> x509.CertificateBuilder:
     return (
@@ -230,7 +297,7 @@ def _builder(
         .public_key(public)
         .serial_number(secrets.randbits(127) + 1 if serial is None else serial)
         .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + lifetime)
+        .not_valid_after(until)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     )
 

@@ -13,7 +13,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -168,6 +168,23 @@ class Tree:
             assert directory is not None
             _replace(directory, name, content, mode)
 
+    def write_together(self, directory: str, files: Mapping[str, FileState], directory_mode: int = 0o755) -> None:
+        """Replace several files of one directory (``files`` by name), all written before the first is exchanged.
+
+        So a reader finds a certificate beside another's key for no longer than two renames take. If one cannot be
+        written, none is replaced. Raises as :meth:`write`.
+        """
+        path = f"{directory}/.x" if directory else ".x"
+        with self._errors("write", path), self._parent(path, create=directory_mode) as (descriptor, _):
+            assert descriptor is not None
+            with contextlib.ExitStack() as stack:
+                ready = [
+                    (stack.enter_context(_written(descriptor, name, state.content, state.mode)), name)
+                    for name, state in files.items()
+                ]
+                for temporary, name in ready:
+                    os.rename(temporary, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+
     def remove(self, path: str) -> bool:
         """Remove the file or link ``path``; False if there was none. Raises as :meth:`write`."""
         with self._errors("remove", path), self._parent(path, create=None) as (directory, name):
@@ -289,6 +306,16 @@ def _enter(descriptor: int, name: str, create: int | None) -> int:
 
 
 def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
+    with _written(directory, name, content, mode) as temporary:
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+
+
+@contextlib.contextmanager
+def _written(directory: int, name: str, content: bytes, mode: int) -> Iterator[str]:
+    """What shall be called ``name``, written under another name, which is given; if it is not taken, nothing is left.
+
+    It is locked meanwhile, so that nobody takes it for something that a killed writer left.
+    """
     _sweep(directory, name)
     temporary, descriptor = _temporary(directory, name, mode)
     try:
@@ -297,7 +324,7 @@ def _replace(directory: int, name: str, content: bytes, mode: int) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            yield temporary
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=directory)

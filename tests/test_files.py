@@ -261,3 +261,16 @@ def test_what_a_killed_writer_left_goes_with_the_next_change(tmp_path: Path) -> 
         assert alive.exists()
     remove(tmp_path / "record")
     assert sorted(path for path in tmp_path.iterdir()) == sorted(others)
+
+
+def test_files_that_belong_together_are_all_written_before_the_first_is_replaced(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    tree.write_together("d", {"key": FileState(b"old key", 0o600), "crt": FileState(b"old crt", 0o644)})
+    assert (tree.read("d/key"), tree.read("d/crt")) == (b"old key", b"old crt")
+    assert (tree.mode("d/key"), tree.mode("d/crt")) == (0o600, 0o644)
+    with pytest.raises(TypeError):
+        tree.write_together("d", {"key": FileState(b"new key", 0o600), "crt": FileState(None, 0o644)})  # type: ignore[arg-type]
+    assert (tree.read("d/key"), tree.read("d/crt")) == (b"old key", b"old crt")
+    assert tree.names("d") == ("crt", "key")
+    with pytest.raises(InvalidError):
+        tree.write_together("../d", {"key": FileState(b"", 0o600)})

@@ -158,6 +158,10 @@ def no_arguments(arguments: tuple[str, ...], command: str) -> None:
         raise CommandLineError(f"unknown command {quote(arguments[0])} for {quote(command)}")
 
 
+def any_number(_arguments: tuple[str, ...], _command: str) -> None:
+    """Rule: as many as there are."""
+
+
 def exactly(count: int) -> ArgumentRule:
     """Rule: ``count`` of them."""
 

@@ -13,6 +13,11 @@ PROGRAM = "skupper"
 COMMANDS: dict[str, tuple[str, str]] = {
     "": ("", ""),
     "apply": ("apply", "Make the site, its services and links what a file says"),
+    "certificate": ("", "Manage the certificates of the site"),
+    "certificate renew": ("certificate", "Renew the certificates that are due, or those named"),
+    "certificate retire": ("certificate", "Trust the present certificate authorities only"),
+    "certificate rotate": ("certificate", "Make new certificate authorities, and certificates of them"),
+    "certificate status": ("certificate", "Show until when the certificates of the site are valid"),
     "completion": ("completion", "Output shell completion code for bash, zsh or fish"),
     "debug": ("", "Debug skupper installation"),
     "debug dump": ("debug", "Collect and store skupper related logs, metrics, etc"),

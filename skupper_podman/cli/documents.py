@@ -8,7 +8,9 @@ kind               keys of ``data``
 ``SiteStatus``     ``user``, ``namespace`` (of the site among the user's; may be empty), ``site`` {name, id, mode,
                    version, network}, ``router`` {kind, image}, ``services``,
                    ``health`` (``ok``, ``failing`` or ``unknown``), ``connections`` {total, direct, indirect} or null,
-                   ``probes`` [{name, health, detail, since, fix}]
+                   ``probes`` [{name, health, detail, since, fix}], ``certificates`` as below
+``Certificates``   ``certificates`` [{name, kind (``authority``, ``credential``, ``link`` or ``service``), problem, fix,
+                   subject, issuer, hosts, notBefore, notAfter, renewsAt (null: not by the site), late, predecessors}]
 ``LinkStatus``     ``links`` [{name, type, state, reason, host, port, cost, peerSite, peer, created, since, fix}],
                    ``incoming`` [{siteId, siteName, namespace}] or null while it is not known
 ``ServiceStatus``  ``services`` [{address, protocol, ports, health, detail, fix, since, reachable, container, labels,
@@ -43,6 +45,7 @@ kind               keys of ``data``
 ``Apply``          ``items`` [{kind (``site``, ``service`` or ``link``), name, action (``created``, ``changed``,
                    ``deleted`` or ``unchanged``)}], ``facts``
 ``Export``         ``file`` or null, ``documents`` (as in the file), ``secrets``
+``Certificate``    ``action`` (``renewed``, ``rotated``, ``retired`` or ``unchanged``), ``facts`` (``renewed``: names)
 ``Link``           ``action`` (``created``, ``replaced``, ``updated``, ``unchanged`` or ``deleted``), ``name``,
                    ``facts``
 ``Service``        ``action`` (``created``, ``deleted``, ``bound``, ``unbound``, ``exposed``, ``unexposed``,
@@ -71,6 +74,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from skupper_podman.cli.result import Json
+from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.doctor import BY_ID, Finding
 from skupper_podman.model.events import EventGroup
 from skupper_podman.model.gateway import Bridge, GatewayStatus
@@ -109,6 +113,30 @@ def site_status(status: LocalSiteStatus, connections: Connections | None) -> dic
         "health": status.health,
         "connections": None if connections is None else _connections(connections),
         "probes": [probe(item) for item in status.probes],
+        "certificates": certificates(status.certificates)["certificates"],
+    }
+
+
+def certificates(found: Sequence[Certificate]) -> dict[str, Json]:
+    """Data of ``Certificates``."""
+    return {
+        "certificates": [
+            {
+                "name": item.name,
+                "kind": item.kind,
+                "problem": item.problem,
+                "fix": item.fix,
+                "subject": item.subject,
+                "issuer": item.issuer,
+                "hosts": list(item.hosts),
+                "notBefore": timestamp(item.not_before),
+                "notAfter": timestamp(item.not_after),
+                "renewsAt": timestamp(item.renews_at),
+                "late": item.late,
+                "predecessors": item.predecessors,
+            }
+            for item in found
+        ]
     }
 
 

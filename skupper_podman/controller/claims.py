@@ -1,5 +1,7 @@
 """The claims server: whoever holds a claim and its password gets a certificate to link with, as often as it allows.
 
+At one more path whoever has such a certificate gets the next one (:mod:`skupper_podman.controller.renewals`).
+
 The wire is that of Skupper 1.9 on Kubernetes: ``POST /<claim>?site-version=V`` over TLS 1.3, the password as body, the
 redeeming site's id in the header ``skupper-site-name``; the answer is a certificate token as YAML. What always holds: a
 use is on the disk before the certificate leaves; what a stranger can make this process keep or do is bounded (open
@@ -23,13 +25,22 @@ from typing import Final
 from aiohttp import web
 
 from skupper_podman import certs
+from skupper_podman.certrequests import MAX_REQUEST
 from skupper_podman.claimstore import ClaimRefusedError, ClaimStore
 from skupper_podman.controller.log import log
+from skupper_podman.controller.renewals import Renewals
 from skupper_podman.controller.settings import ClaimSettings
 from skupper_podman.controller.throttle import Teller, Throttle
 from skupper_podman.desired.claimrecords import CLAIM_REFUSED, ClaimRecord, Refusal
 from skupper_podman.desired.records import parse_spec
-from skupper_podman.desired.tokens import check_version, connection_token, dump_token
+from skupper_podman.desired.tokens import (
+    RENEWAL_PATH,
+    RENEWS_HEADER,
+    check_version,
+    connection_token,
+    dump_token,
+    with_renewal,
+)
 from skupper_podman.errors import InvalidError, SkupperError
 from skupper_podman.files import Tree, read_bytes
 
@@ -40,6 +51,7 @@ _HANDSHAKE_TIME: Final = 10.0
 _MAX_SUBJECT: Final = 253
 
 NOT_POST: Final = Refusal(405, "Only POST is supported")
+NOT_GET_OR_POST: Final = Refusal(405, "Only GET and POST are supported")
 BAD_BODY: Final = Refusal(400, "Request body not valid")
 TOO_OLD: Final = Refusal(400, "minimum version required 0.8.0")
 TOO_MANY: Final = Refusal(429, "Too many wrong passwords, try again later")
@@ -56,8 +68,10 @@ class Issuer:
 
     settings: ClaimSettings
 
-    def token(self, record: ClaimRecord, subject: str, key: bytes, now: datetime.datetime) -> bytes:
-        """The token as YAML.
+    def token(
+        self, record: ClaimRecord, subject: str, key: bytes, now: datetime.datetime, *, renews: bool = False
+    ) -> bytes:
+        """The token as YAML. Only who ``renews`` gets a certificate that must be renewed within months.
 
         Raises:
             SkupperError: the site's authority or description cannot be used.
@@ -67,11 +81,13 @@ class Issuer:
             raise InvalidError(f"{self.settings.site_file} is missing or damaged")
         directory = self.settings.authority
         authority = certs.KeyPair(read_bytes(directory / "tls.crt") or b"", read_bytes(directory / "tls.key") or b"")
-        pair = certs.issue(authority, subject, (), key, now)
+        lifetime = certs.LEAF_LIFETIME if renews and spec.claims_port else certs.LIFETIME
+        pair = certs.issue(authority, subject, (), key, now, lifetime=lifetime)
         host = record.host if record.host in spec.ingress_hosts else spec.ingress_hosts[0]
         data = {"ca.crt": authority.certificate, "tls.crt": pair.certificate, "tls.key": pair.key}
         ports = (spec.inter_router_port, spec.edge_port)
-        return dump_token(connection_token(subject, spec.site_id, host, ports, data))
+        token = connection_token(subject, spec.site_id, host, ports, data)
+        return dump_token(with_renewal(token, host, spec.claims_port or 0))
 
 
 class ClaimServer:
@@ -82,6 +98,7 @@ class ClaimServer:
         self._now = now
         self._store = ClaimStore(Tree(settings.directory))
         self._issuer = Issuer(settings)
+        self._renewals = Renewals(settings)
         self._throttle = Throttle()
         self._told = Teller(log)
         self._one = asyncio.Lock()
@@ -180,10 +197,30 @@ class ClaimServer:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
+            if request.path == RENEWAL_PATH:
+                return web.Response(body=await self._renewed(request), content_type="text/plain")
             return web.Response(body=await self._redeemed(request), content_type="text/plain")
         except ClaimRefusedError as error:
             refusal = error.refusal
             return web.Response(status=refusal.status, text=f"{refusal.text}\n")
+
+    async def _renewed(self, request: web.BaseRequest) -> bytes:
+        """The authorities, or the next certificate of who has one.
+
+        Raises:
+            ClaimRefusedError: it is not given.
+        """
+        loop = asyncio.get_running_loop()
+        if request.method == "GET":
+            return await loop.run_in_executor(self._files, self._renewals.authorities)
+        if request.method != "POST":
+            raise ClaimRefusedError(NOT_GET_OR_POST)
+        body = await _body(request, MAX_REQUEST)
+        try:
+            return await loop.run_in_executor(self._files, self._renewals.renewed, body, self._now())
+        except ClaimRefusedError as error:
+            self._told.tell(f"renewal refused: {error.refusal.text}")
+            raise
 
     async def _redeemed(self, request: web.BaseRequest) -> bytes:
         """The token for the claim that is asked for.
@@ -193,7 +230,7 @@ class ClaimServer:
         """
         if request.method != "POST":
             raise ClaimRefusedError(NOT_POST)
-        password = await _body(request)
+        password = await _body(request, MAX_BODY)
         name = request.path.replace("/", "")
         subject = _subject(request.headers.get("skupper-site-name", "")) or name
         try:
@@ -202,7 +239,7 @@ class ClaimServer:
             raise ClaimRefusedError(TOO_OLD) from None
         try:
             record = await self._admitted(name, password)
-            token = await self._used(record, password, subject)
+            token = await self._used(record, password, subject, renews=RENEWS_HEADER in request.headers)
         except ClaimRefusedError as error:
             self._told.tell(f"claim {_shown(name)} refused to {_shown(subject)}: {error.refusal.text}")
             raise
@@ -228,12 +265,12 @@ class ClaimServer:
             self._throttle.succeeded(name)
             return record
 
-    async def _used(self, record: ClaimRecord, password: bytes, subject: str) -> bytes:
+    async def _used(self, record: ClaimRecord, password: bytes, subject: str, *, renews: bool) -> bytes:
         """The token for one use. A key takes a tenth of a second, so it is made only for who knows the password."""
         loop = asyncio.get_running_loop()
         key = await loop.run_in_executor(self._keys, certs.new_key)
         try:
-            token = self._issuer.token(record, subject, key, self._now())
+            token = self._issuer.token(record, subject, key, self._now(), renews=renews)
         except SkupperError as error:
             log(f"claims: {error.message}")
             raise ClaimRefusedError(NOT_READY) from None
@@ -250,8 +287,8 @@ class _Closing(asyncio.Protocol):
         transport.abort()
 
 
-async def _body(request: web.BaseRequest) -> bytes:
-    """The body, which must be small and whole.
+async def _body(request: web.BaseRequest, limit: int) -> bytes:
+    """The body, which must be whole and have at most ``limit`` octets.
 
     Raises:
         ClaimRefusedError: it is not.
@@ -259,8 +296,8 @@ async def _body(request: web.BaseRequest) -> bytes:
     body = b""
     try:
         async with asyncio.timeout(CONNECTION_TIME / 2):
-            while len(body) <= MAX_BODY:
-                part = await request.content.read(MAX_BODY + 1 - len(body))
+            while len(body) <= limit:
+                part = await request.content.read(limit + 1 - len(body))
                 if not part:
                     return body
                 body += part

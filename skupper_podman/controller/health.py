@@ -1,4 +1,4 @@
-"""``/healthz``: whether the controller does its work now.
+"""``/healthz``: whether the controller does its work now; and ``/metrics``.
 
 What always holds: 200 means that the router connection is up and the status file is written; 503 says what is wrong.
 The answer is JSON in both cases and contains nothing secret.
@@ -6,6 +6,7 @@ The answer is JSON in both cases and contains nothing secret.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -18,18 +19,20 @@ Probe = Callable[[], tuple[list[str], dict[str, Any]]]
 
 
 class HealthServer:
-    """An HTTP server with this one resource."""
+    """An HTTP server with these two resources; ``metrics`` gives the text of the second."""
 
-    def __init__(self, host: str, port: int, probe: Probe) -> None:
+    def __init__(self, host: str, port: int, probe: Probe, metrics: Callable[[], str] = str) -> None:
         self._host = host
         self._port = port
         self._probe = probe
+        self._metrics = metrics
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Listen; a port that cannot be had is logged and costs the health server only."""
         application = web.Application(client_max_size=1024)
         application.router.add_get("/healthz", self._answer)
+        application.router.add_get("/metrics", self._measure)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.2)
         await self._runner.setup()
         try:
@@ -41,6 +44,10 @@ class HealthServer:
         """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _measure(self, _request: web.Request) -> web.Response:
+        text = await asyncio.get_running_loop().run_in_executor(None, self._metrics)
+        return web.Response(body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _answer(self, _request: web.Request) -> web.Response:
         reasons, facts = self._probe()

@@ -91,9 +91,13 @@ class Controller:
     async def _serve_health(self) -> None:
         """Run the health server until cancelled."""
         # Imported here: the web server takes longer to load than the site takes to be written down and connected.
+        from skupper_podman.controller import expiry
         from skupper_podman.controller.health import HealthServer
 
-        server = HealthServer(self._settings.health_host, self._settings.health_port, self.health)
+        def metrics() -> str:
+            return expiry.metrics(self._settings.profiles, self._settings.messaging)
+
+        server = HealthServer(self._settings.health_host, self._settings.health_port, self.health, metrics)
         try:
             await server.start()
             await asyncio.Event().wait()

@@ -71,6 +71,9 @@ class Settings:
     health_port: int
     claims: ClaimSettings = ClaimSettings()
     site_file: Path = SITE_FILE
+    messaging: Path = MESSAGING
+    profiles: Path = Path("/etc/skupper-router-certs")
+    """Where the certificates of the site's routers are, a directory each."""
 
 
 def endpoint_of_url(url: str, directory: Path = MESSAGING) -> Endpoint:
@@ -181,6 +184,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str], host_name: str) -
             port=int(options.claims_port), directory=Path(options.claims), site_file=Path(options.site_file)
         ),
         site_file=Path(options.site_file),
+        messaging=Path(options.messaging),
     )
 
 

@@ -38,13 +38,17 @@ class ContainerState:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What exists of a site, by name; ``issued`` are the authorities and credentials that exist and can be used."""
+    """What exists of a site, by name; ``issued`` are the authorities and credentials that exist and can be used.
+
+    ``ended`` credentials only need to be issued anew: routers take that up with their next connection.
+    """
 
     networks: Mapping[str, Network] = field(default_factory=dict)
     volumes: Mapping[str, Volume] = field(default_factory=dict)
     files: Mapping[tuple[str, str], VolumeFile] = field(default_factory=dict)
     issued: frozenset[Authority | Credential] = frozenset()
     containers: Mapping[str, ContainerState] = field(default_factory=dict)
+    ended: frozenset[Credential] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +168,14 @@ class _Differ:
     def _want_credential(self, credential: Credential) -> None:
         renewed = credential.authority in self._new_authorities or credential.volume in self._new_volumes
         if renewed or credential not in self._present.issued:
-            # Routers read a certificate anew for each connection: one that only gets other names restarts nothing.
+            # Routers read a certificate anew for each connection: one that only gets other names, or another term,
+            # restarts nothing.
+            ended = not renewed and credential in self._present.ended
             works = not renewed and any(key(issued) == key(credential) for issued in self._present.issued)
-            if not works:
+            if not works and not ended:
                 self._renewed.add(credential.volume)
-            self._add("update" if works else "create", credential, reason="for other hosts" if works else "")
+            reason = "it has ended" if ended else "for other hosts" if works else ""
+            self._add("update" if works or ended else "create", credential, reason=reason)
         else:
             prefix = f"{credential.directory}/" if credential.directory else ""
             self._want_private(credential.volume, f"{prefix}tls.key")

@@ -14,7 +14,7 @@ import datetime
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, cast
 
 import yaml
@@ -32,6 +32,8 @@ CLAIM_URL: Final = "skupper.io/url"
 CLAIM_EXPIRATION: Final = "skupper.io/claim-expiration"
 CLAIM_USES: Final = "skupper-podman/claim-uses"
 """Ours: how often a claim could be redeemed when it was issued; others ignore it."""
+RENEWAL_URL: Final = "skupper-podman/renewal-url"
+"""Ours: where whoever holds the certificate gets the next one; others ignore it."""
 TEMPLATE: Final = "skupper.io/token-template"
 
 CERTIFICATE_FIELDS: Final = ("tls.key", "tls.crt", "ca.crt")
@@ -60,6 +62,11 @@ class LinkSecret:
     def peer_site_id(self) -> str:
         """Id of the site that issued the token, or empty."""
         return self.annotations.get(GENERATED_BY, "")
+
+    @property
+    def renewal_url(self) -> str:
+        """Where its certificate is renewed; empty where that site does not do that, as those of 1.9."""
+        return self.annotations.get(RENEWAL_URL, "")
 
     def endpoint(self, role: str = "inter-router") -> tuple[str, str]:
         """Host and port it connects to in that role."""
@@ -135,6 +142,20 @@ def connection_token(
     }
     labels = {names.TYPE_LABEL: names.CONNECTION_TOKEN}
     return Token(name, "connection-token", labels, annotations, dict(data))
+
+
+RENEWAL_PATH: Final = "/.renewal"
+"""On the claims port; no claim can have that name."""
+RENEWS_HEADER: Final = "skupper-podman-renews"
+"""Sent by a site that redeems a claim and can renew the certificate it gets."""
+
+
+def with_renewal(token: Token, host: str, claims_port: int) -> Token:
+    """The token of a site that serves claims there, and renews the certificates it issued; as it is without a port."""
+    if not claims_port:
+        return token
+    url = f"https://{f'[{host}]' if ':' in host else host}:{claims_port}{RENEWAL_PATH}"
+    return replace(token, annotations={**token.annotations, RENEWAL_URL: url})
 
 
 def claim_token(name: str, site_id: str, url: str, password: bytes, authority: bytes) -> Token:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.service import Service
 
 Health = Literal["ok", "failing", "unknown"]
@@ -37,6 +38,7 @@ class SiteStatus:
     services: int
     probes: tuple[Probe, ...] = ()
     namespace: str = ""
+    certificates: tuple[Certificate, ...] = ()
 
     @property
     def health(self) -> Health:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # only named in annotations: a command that needs no platform must not pay for loading them
     from skupper_podman.desired.gatewaybundle import Bundle
+    from skupper_podman.model.certificate import Certificate
     from skupper_podman.model.definition import Definition
     from skupper_podman.model.doctor import Finding
     from skupper_podman.model.events import Happening
@@ -115,6 +116,36 @@ class Platform(Protocol):
 
     def plan_revoke(self) -> Plan:
         """Plan to end all access granted so far: tokens, and links from other sites."""
+        ...
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The site's certificates and authorities, looked at now."""
+        ...
+
+    def plan_renewal(self, chosen: Collection[str] = ()) -> Plan:
+        """Plan to renew the certificates that are due, or those of these names; an empty plan if there is none.
+
+        ``Plan.facts`` has ``renewed``, their names. The certificate of a link is renewed by the site that issued it;
+        one that cannot be renewed now is a warning, unless it was chosen.
+
+        Raises:
+            NotFoundError: there is none of that name. ConflictError: one that was chosen cannot be renewed.
+        """
+        ...
+
+    def plan_rotation(self, chosen: Collection[str] = (), *, force: bool = False) -> Plan:
+        """Plan new authorities (``local``, ``site``, ``service``; all if none is named) in the place of the present.
+
+        The present ones stay trusted. Only with ``force`` the oldest is let go where there are too many.
+        """
+        ...
+
+    def plan_retirement(self, chosen: Collection[str] = (), *, force: bool = False) -> Plan:
+        """Plan to trust the present authorities only; an empty plan if that is so.
+
+        Raises:
+            ConflictError: a link of another site may depend on an old one, and ``force`` is not given.
+        """
         ...
 
     def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:

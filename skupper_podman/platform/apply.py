@@ -7,7 +7,7 @@ first change is, so that what cannot work is refused before it, and a dry run sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -212,6 +212,17 @@ def _links(platform: Platform, wanted: Definition, found: Definition, prune: boo
         yield from (Part("link", name, "deleted", partial(platform.plan_link_delete, name)) for name in present)
 
 
+def _is_renewed(present: Mapping[str, bytes], filed: Mapping[str, bytes]) -> bool:
+    """Whether the link has a later certificate for the same subject than the file, from an issuer of the same name."""
+    from skupper_podman import certs
+
+    try:
+        now, then = certs.facts(present["tls.crt"]), certs.facts(filed["tls.crt"])
+    except (KeyError, certs.CertificateError):
+        return False
+    return (now.subject, now.issuer) == (then.subject, then.issuer) and now.not_before > then.not_before
+
+
 def _link(platform: Platform, token: Token, old: Token | None) -> Part:
     name = token.name
     if old is None:
@@ -221,9 +232,10 @@ def _link(platform: Platform, token: Token, old: Token | None) -> Part:
             f"link {name} leads to another site than the token in the file",
             f"give the token another name, or first: skupper link delete {name}",
         )
-    # A claim was redeemed for what the link has now; a certificate is as good as its file.
+    # A claim was redeemed for what the link has now; a certificate is as good as its file, if it was not renewed since.
     cost = token_cost(token.annotations)
-    if token.kind == "token-claim" or all(token.data.get(key) == content for key, content in old.data.items()):
+    same = all(token.data.get(key) == content for key, content in old.data.items())
+    if token.kind == "token-claim" or same or _is_renewed(old.data, token.data):
         if cost is None or cost == (token_cost(old.annotations) or 1):
             return Part("link", name, "unchanged")
         return Part("link", name, "changed", partial(platform.plan_link_update, name, cost))

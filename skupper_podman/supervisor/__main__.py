@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import random
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from skupper_podman.supervisor.background import ARGUMENT, NAMESPACE_ARGUMENT, B
 from skupper_podman.supervisor.network import AWAIT_ARGUMENT, await_network
 
 if TYPE_CHECKING:
+    from skupper_podman.platform.podman.context import Context
     from skupper_podman.supervisor.loop import Loop
 
 API_TIMEOUT = 15.0
@@ -44,6 +46,7 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     from skupper_podman.supervisor.loop import Loop
     from skupper_podman.supervisor.notify import Notifier
     from skupper_podman.supervisor.observe import Observer
+    from skupper_podman.supervisor.renewals import Renewals
     from skupper_podman.supervisor.revive import SocketUnit
 
     endpoint = resolve("", parse_document(read_bytes(paths.endpoint_file)), env, paths.default_socket)
@@ -53,9 +56,14 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     observer = Observer(api, own, os.getuid(), paths.runtime_dir, time.monotonic, storage)
     medic = Medic(api, os.getuid(), observer.stale_pid_files)
     socket = SocketUnit(paths.system) if endpoint.url == f"unix://{paths.default_socket}" else None
-    # Known better than a manager that is busy going down would tell.
-    learner = Learner(own, lambda: replace(real_context(env), paths=paths, by_systemd=told is None), _log)
-    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket, learner)
+
+    def surroundings() -> Context:
+        # Known better than a manager that is busy going down would tell.
+        return replace(real_context(env), paths=paths, by_systemd=told is None)
+
+    learner = Learner(own, surroundings, _log)
+    renewals = Renewals(surroundings, _log, random.random, time.time)
+    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket, learner, renewals)
 
 
 def _log(text: str) -> None:

@@ -28,6 +28,7 @@ from skupper_podman.supervisor.learner import Learner
 from skupper_podman.supervisor.network import await_network
 from skupper_podman.supervisor.notify import Notifier
 from skupper_podman.supervisor.observe import Observer
+from skupper_podman.supervisor.renewals import Renewals
 from skupper_podman.supervisor.revive import SocketUnit
 
 TICK = 2.0
@@ -48,12 +49,13 @@ class Loop:
 
     def __init__(
         self, observer: Observer, medic: Medic, notifier: Notifier, lock_files: tuple[Path, ...], log: Log,
-        socket: SocketUnit | None = None, learner: Learner | None = None,
+        socket: SocketUnit | None = None, learner: Learner | None = None, renewals: Renewals | None = None,
     ) -> None:  # fmt: skip
         """``socket`` is the unit behind Podman's API, where it is systemd's own; ``learner`` makes other sites'
-        services."""
+        services, ``renewals`` see to certificates."""
         self._learner = learner
         self._socket = socket
+        self._renewals = renewals
         self._observer = observer
         self._medic = medic
         self._notifier = notifier
@@ -75,9 +77,13 @@ class Loop:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._await_network()
+        if self._renewals and not self._stop:
+            self._renewals.before_start()
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             while not self._stop:
                 self._collect()
+                if self._renewals and self._core.ready:
+                    self._renewals.tick(pool.submit)
                 for action in self._look():
                     self._log(f"{action.kind} {action.target or 'all containers'}: {action.why}")
                     pool.submit(self._quote, action)

@@ -53,6 +53,7 @@ class PlatformContract:
             platform.identity, platform.links, platform.services, platform.site_status, platform.link_status,
             platform.service_status, platform.incoming_links, platform.network_status, platform.plan_delete,
             platform.site_certificate, platform.claims, platform.plan_revoke, self._update(platform),
+            platform.certificates, platform.plan_renewal, platform.plan_rotation, platform.plan_retirement,
             lambda: platform.site_units(None), lambda: platform.plan_service_label("backend", {}, ()),
             lambda: platform.plan_service_allow("backend", (), None),
         ):  # fmt: skip
@@ -78,6 +79,7 @@ class PlatformContract:
         assert self._update(platform)().steps == ()
         assert applied(platform.plan_revoke()).changed
         assert platform.plan_init(REQUEST).steps == ()
+        self._certificates(platform)
         self._tokens(platform, site_id)
         self._links(platform, token)
         self._services(platform)
@@ -91,6 +93,19 @@ class PlatformContract:
         applied(platform.plan_delete())
         with pytest.raises(NotEnabledError):
             platform.identity()
+
+    def _certificates(self, platform: Platform) -> None:
+        assert platform.plan_renewal().steps == ()
+        with pytest.raises(NotFoundError):
+            platform.plan_renewal(("nonsense",))
+        assert platform.plan_retirement().steps == ()
+        assert applied(platform.plan_rotation(("local",))).facts["renewed"]
+        with pytest.raises(UsageError):
+            platform.plan_rotation(("nonsense",))
+        assert applied(platform.plan_retirement()).changed
+        assert platform.plan_retirement().steps == ()
+        assert platform.plan_renewal().steps == ()
+        assert platform.plan_init(REQUEST).steps == ()
 
     def _tokens(self, platform: Platform, site_id: str) -> None:
         planned = platform.plan_token(TokenRequest("cert", "mine"))

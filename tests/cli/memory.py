@@ -20,6 +20,7 @@ from skupper_podman.desired.tokens import (
 )
 from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError, SkupperError, UsageError
 from skupper_podman.gateway.programs import bundle_programs
+from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.doctor import Finding
 from skupper_podman.model.events import Happening
@@ -102,6 +103,8 @@ class MemoryPlatform:
     network_error: SkupperError | None = None
     incoming: tuple[IncomingLink, ...] = ()
     certificate: tuple[bytes, bytes] = (b"", b"")
+    known_certificates: tuple[Certificate, ...] = ()
+    predecessors: dict[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = (Finding("site", "ok", "west"), Finding("link", "ok", "connected", subject="link1"))
     examined: list[frozenset[str]] = field(default_factory=list)
     happenings: tuple[Happening, ...] = ()
@@ -249,6 +252,39 @@ class MemoryPlatform:
         site = self._site()
         step = Step("create", "certificate authority skupper-site-ca", lambda: None)
         return self._plan(f"Revoke access to site {site.name}", (step,), ahead=self.ahead)
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        self._site()
+        return self.known_certificates
+
+    def plan_renewal(self, chosen: Collection[str] = ()) -> Plan:
+        self._site()
+        unknown = set(chosen) - {item.name for item in self.known_certificates}
+        if unknown:
+            raise NotFoundError(f"no such certificate: {', '.join(sorted(unknown))}")
+        names = [item.name for item in self.known_certificates if item.name in chosen or (not chosen and item.late)]
+        steps = tuple(Step("update", f"certificate {name}", lambda: None) for name in names)
+        return self._plan("Renew certificates" if steps else "No certificate is due", steps, renewed=names)
+
+    def plan_rotation(self, chosen: Collection[str] = (), *, force: bool = False) -> Plan:
+        self._site()
+        names = self._authorities(chosen)
+        self.predecessors |= {name: self.predecessors.get(name, 0) + 1 for name in names}
+        steps = tuple(Step("update", f"certificate authority {name}", lambda: None) for name in names)
+        return self._plan("Rotate certificate authorities", steps, renewed=names)
+
+    def plan_retirement(self, chosen: Collection[str] = (), *, force: bool = False) -> Plan:
+        self._site()
+        names = [name for name in self._authorities(chosen) if self.predecessors.pop(name, 0)]
+        steps = tuple(Step("update", f"certificate authority {name}", lambda: None) for name in names)
+        return self._plan("Retire certificate authorities" if steps else "Nothing to retire", steps, renewed=names)
+
+    @staticmethod
+    def _authorities(chosen: Collection[str]) -> list[str]:
+        known = {"local": "skupper-local-ca", "site": "skupper-site-ca", "service": "skupper-service-ca"}
+        if unknown := set(chosen) - known.keys():
+            raise UsageError(f"no such authority: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+        return [name for short, name in known.items() if not chosen or short in chosen]
 
     def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         site = self._site()
@@ -419,7 +455,7 @@ class MemoryPlatform:
         site = self._site()
         return SiteStatus(
             site.name, site.site_id, self.user, site.router_mode, SKUPPER_VERSION, "embedded", "localhost/host:1",
-            site.network, len(self.services_by_address), self.probes,
+            site.network, len(self.services_by_address), self.probes, certificates=self.known_certificates,
         )  # fmt: skip
 
     def link_status(self) -> tuple[LinkStatus, ...]:

@@ -9,11 +9,17 @@ import yaml
 
 from skupper_podman.cli.documents import plain
 from skupper_podman.errors import Blocker, PreflightError
+from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.link import IncomingLink
-from tests.cli.memory import PEER_ID, MemoryPlatform, remote_network, token_text
+from tests.cli.memory import CREATED, PEER_ID, MemoryPlatform, remote_network, token_text
 from tests.cli.terminal import Terminal
 
 TEXT, NUMBER, TRUTH, NOTHING = "text", "number", "truth", "null"
+
+CERTIFICATE = {
+    "name": TEXT, "kind": TEXT, "problem": TEXT, "fix": TEXT, "subject": TEXT, "issuer": TEXT, "hosts": [],
+    "notBefore": TEXT, "notAfter": TEXT, "renewsAt": NOTHING, "late": TRUTH, "predecessors": NUMBER,
+}  # fmt: skip
 
 # What every document looks like: scalars by kind, lists by their first element.
 EXPECTED: dict[str, Any] = {
@@ -26,7 +32,9 @@ EXPECTED: dict[str, Any] = {
         "health": TEXT,
         "connections": {"total": NUMBER, "direct": NUMBER, "indirect": NUMBER},
         "probes": [{"name": TEXT, "health": TEXT, "detail": TEXT, "since": NOTHING, "fix": TEXT}],
+        "certificates": [CERTIFICATE],
     },
+    "Certificates": {"certificates": [CERTIFICATE]},
     "LinkStatus": {
         "links": [
             {
@@ -96,6 +104,7 @@ EXPECTED: dict[str, Any] = {
         "title": TEXT, "wouldChange": TRUTH, "steps": [{"verb": TEXT, "what": TEXT, "detail": TEXT}], "facts": None,
     },
     "Site": {"action": TEXT, "user": TEXT, "namespace": TEXT, "facts": None},
+    "Certificate": {"action": TEXT, "facts": None},
     "Link": {"action": TEXT, "name": TEXT, "facts": None},
     "Service": {"action": TEXT, "address": TEXT, "facts": None},
     "Token": {"action": TEXT, "file": TEXT, "name": TEXT, "type": TEXT, "facts": None},
@@ -127,6 +136,7 @@ def busy(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> Terminal:
     site("link", "create", str(token))
     site("expose", "host", "10.0.0.1", "--address=backend", "--port=8080", "--label=app=x")
     platform.incoming = (IncomingLink(PEER_ID, "east", "east"),)
+    platform.known_certificates = (Certificate("link1", "link", not_before=CREATED, not_after=CREATED),)
     site.image = ("quay.io/skupper/skupper-router:2.7.6", "sha256:0123")
     return site
 
@@ -134,6 +144,8 @@ def busy(site: Terminal, platform: MemoryPlatform, tmp_path: Path) -> Terminal:
 def cases(tmp: Path) -> list[tuple[str, bool, list[str]]]:
     return [
         ("SiteStatus", False, ["status"]),
+        ("Certificates", False, ["certificate", "status"]),
+        ("Certificate", True, ["certificate", "rotate"]),
         ("LinkStatus", False, ["link", "status"]),
         ("ServiceStatus", False, ["service", "status"]),
         ("TokenStatus", False, ["token", "status", str(tmp / "east.token")]),

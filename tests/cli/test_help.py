@@ -34,6 +34,7 @@ Usage:
 
 Available Commands:
   apply         Make the site, its services and links what a file says
+  certificate   Manage the certificates of the site
   completion    Output shell completion code for bash, zsh or fish
   debug         Debug skupper installation
   delete        Delete skupper installation

@@ -169,6 +169,8 @@ def test_own_token_of_an_older_authority(
     assert answer.code == 1
     assert "  CA: does not match\n" in answer.out
     assert "  hostname: elsewhere not found in SANs list\n" in answer.out
+    platform.certificate = (served.certificate, new.certificate + old.certificate)  # after a rotation
+    assert "  CA: Token matches skupper-site-server\n" in site("token", "status", str(path)).out
 
 
 # claims

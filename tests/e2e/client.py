@@ -5,6 +5,8 @@
 ``client.py stall HOST PORT SECONDS``: ask for much, read a little, then stop reading for SECONDS.
 ``client.py echo-sum HOST PORT OCTETS``: send OCTETS, print the digest computed here and the one the server computed.
 ``client.py fetch-sum HOST PORT OCTETS``: fetch OCTETS, print the digest of what came and of what was expected.
+``client.py hold HOST PORT COUNT``: COUNT connections that stay, each asked for the page over and over; print for each
+round how many of them still answer.
 ``client.py calls HOST PORT MILLISECONDS``: ask for the page over and over on new connections with that pause between,
 print for each call when it began and ended (CLOCK_MONOTONIC, which all containers share) and ``ok`` or what failed.
 """
@@ -88,6 +90,23 @@ def fetch_sum(host, port, count):
     print(expected(count), digest.hexdigest())
 
 
+def hold(host, port, count):
+    connections = [http.client.HTTPConnection(host, port, timeout=60) for _ in range(count)]
+    for connection in connections:
+        connection.connect()
+        connection.auto_open = False  # one that ends stays away
+    while True:
+        alive = 0
+        for connection in connections:
+            try:
+                connection.request("GET", "/")
+                alive += bool(connection.getresponse().read())
+            except (OSError, http.client.HTTPException):
+                pass
+        print(alive, flush=True)
+        time.sleep(0.2)
+
+
 def calls(host, port, pause):
     while True:
         began = time.monotonic()
@@ -102,5 +121,8 @@ def calls(host, port, pause):
         time.sleep(pause / 1000)
 
 
-actions = {"calls": calls, "many": many, "share": share, "stall": stall, "echo-sum": echo_sum, "fetch-sum": fetch_sum}
+actions = {
+    "calls": calls, "hold": hold, "many": many, "share": share, "stall": stall,
+    "echo-sum": echo_sum, "fetch-sum": fetch_sum,
+}  # fmt: skip
 actions[sys.argv[1]](sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -51,6 +51,21 @@ def test_site_of_an_ordinary_user(machine: Machine) -> None:
     assert machine.login("systemctl", "--user", "is-active", "skupper-podman", check=False).stdout == "inactive\n"
 
 
+_AGE_BY_130_DAYS = """
+import datetime, pathlib
+from skupper_podman import certs
+volumes = pathlib.Path("/var/lib/containers/storage/volumes")
+authority, server = (volumes / name / "_data" for name in ("skupper-local-ca", "skupper-local-server"))
+issuer = certs.KeyPair(*((authority / name).read_bytes() for name in ("tls.crt", "tls.key")))
+facts = certs.facts((server / "tls.crt").read_bytes())
+then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=130)
+key = (server / "tls.key").read_bytes()
+made = certs.issue(issuer, facts.subject, facts.dns_names, key, then, lifetime=certs.LEAF_LIFETIME)
+(server / "tls.crt").write_bytes(made.certificate)
+"""
+"""What the site's own certificate is after a host was off for months."""
+
+
 def test_site_of_root_in_the_confined_system_unit(machine: Machine) -> None:
     machine.root("systemctl", "enable", "--now", "podman.socket")
     machine.root(
@@ -79,8 +94,11 @@ def test_site_of_root_in_the_confined_system_unit(machine: Machine) -> None:
     assert policy.strip() in ("", "no")
     machine.root("kill", "-9", machine.root("pidof", "aardvark-dns").stdout.strip())
     until(lambda: machine.root("pidof", "aardvark-dns", check=False).stdout, 10, "aardvark-dns is back")
+    machine.root("python3", "-c", _AGE_BY_130_DAYS, check=True)
     machine.reboot()
     until(lambda: machine.root("skupper", "status", check=False).returncode == 0, 60, "the site is there again")
+    log = machine.root("journalctl", "--unit", "skupper-podman", "--boot").stdout
+    assert "certificates have ended while this site was off" in log
     machine.root("skupper", "delete")
     assert machine.root("podman", "ps", "--all", "--quiet").stdout == ""
     assert machine.root("ls", "/etc/systemd/system/skupper-podman.service", check=False).stdout == ""

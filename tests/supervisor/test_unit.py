@@ -45,7 +45,7 @@ def test_the_system_unit_is_confined_more() -> None:
     text = unit_content(UnitSettings("/opt/py/bin/python", ROOT, "west"))
     assert "After=network-online.target" in text
     assert "ProtectSystem=strict" in text
-    assert 'ReadWritePaths="/usr/local/bin" /run' in text
+    assert 'ReadWritePaths="/usr/local/bin" /run -/var/lib/containers' in text
 
 
 def test_variables_are_passed_on() -> None:

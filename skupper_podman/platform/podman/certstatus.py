@@ -1,7 +1,8 @@
 """The certificates of a site: whether each can be read, fits its key and its authority, and how long it is valid.
 
 What always holds: no key leaves this module; a certificate is said to be well only after all of that was looked at; one
-that will end within a tenth of its life, or a month, is told of before it does.
+whose renewal is late, or that nobody renews and that will end within a tenth of its life, or a month, is told of before
+it does.
 """
 
 from __future__ import annotations
@@ -9,52 +10,40 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING
 
 from skupper_podman.desired import names
+from skupper_podman.desired.renewal import LATE, renew_at
 from skupper_podman.desired.tokens import LinkSecret
 from skupper_podman.errors import SkupperError
+from skupper_podman.model.certificate import Certificate, CertificateKind
 from skupper_podman.model.status import Probe
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.observe import Observation
 from skupper_podman.router.documents import link_profile_name
 
-Kind = Literal["authority", "credential", "link", "service"]
-SOON: Final = datetime.timedelta(days=30)
+if TYPE_CHECKING:
+    from skupper_podman import certs
 
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """One certificate as found. ``problem`` is empty if it is well; ``fix`` mends the problem, or renews it in time."""
-
-    name: str
-    kind: Kind
-    problem: str = ""
-    fix: str = ""
-    subject: str = ""
-    issuer: str = ""
-    hosts: tuple[str, ...] = ()
-    not_before: datetime.datetime | None = None
-    not_after: datetime.datetime | None = None
-
-    def ends_soon(self, now: datetime.datetime) -> bool:
-        """True if little of its life is left."""
-        if self.not_after is None or self.not_before is None:
-            return False
-        return self.not_after - now < min(SOON, (self.not_after - self.not_before) / 10)
+RENEW = "skupper certificate renew"
+"""What renews a certificate that is due, without touching a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a certificate is: volume and directory; ``authority`` is the volume of who must have issued it."""
+    """Where a certificate is: volume and directory; ``authority`` is the volume of who must have issued it.
+
+    ``renewed`` says whether the site renews it by itself, ``fix`` what renews it otherwise.
+    """
 
     name: str
-    kind: Kind
+    kind: CertificateKind
     volume: str
     directory: str = ""
     authority: str = ""
     only_trust: bool = False
-    fix: str = "skupper init"
+    renewed: bool = True
+    fix: str = RENEW
 
 
 def certificates(site: Observation, now: datetime.datetime) -> tuple[Certificate, ...]:
@@ -76,14 +65,27 @@ def _places(site: Observation) -> Iterator[_Place]:
     for link in site.links:
         if link.kind == names.CONNECTION_TOKEN:
             profile = link_profile_name(link.name)
-            yield _Place(link.name, "link", site.names.router_certs, profile, fix=_new_token(link))
+            offered = bool(link.renewal_url)
+            yield _Place(
+                link.name,
+                "link",
+                site.names.router_certs,
+                profile,
+                renewed=offered,
+                fix=RENEW if offered else new_token(link),
+            )
     for item in site.services:
         if item.tls_credentials:
             directory = names.tls_directory(item.address)
-            yield _Place(item.address, "service", site.names.router_certs, directory, service)
+            if item.tls_files:
+                fix = f"skupper service delete {item.address}, then create it with the next certificate: --tls-cert"
+                yield _Place(item.address, "service", site.names.router_certs, directory, renewed=False, fix=fix)
+            else:
+                yield _Place(item.address, "service", site.names.router_certs, directory, service)
 
 
-def _new_token(link: LinkSecret) -> str:
+def new_token(link: LinkSecret) -> str:
+    """How a link gets another certificate where its present one cannot be renewed."""
     return (
         f"at site {link.peer_site_id}: skupper token create FILE; "
         f"here: skupper link delete {link.name} && skupper link create FILE"
@@ -119,36 +121,61 @@ class _Look:
             return Certificate(place.name, place.kind, f"{', '.join(missing)} {verb} missing or empty", "skupper init")
         try:
             facts = certs.facts(shown)
-            trusted = certs.facts(trust) if trust else facts
+            trusted = certs.facts(certs.issuer_of(shown, trust) or trust) if trust else facts
         except certs.CertificateError:
             return Certificate(place.name, place.kind, "it is damaged: not a PEM certificate", "skupper init")
         problem, fix = self._problem(place, certs.KeyPair(shown, key), trust, facts, trusted)
-        hosts = tuple(dict.fromkeys((*facts.dns_names, *facts.ip_addresses)))
         until = min(facts.not_after, trusted.not_after)
-        fix = fix or place.fix
+        # What only trusts is renewed with the authority, and told of there.
+        own = place.renewed and not place.only_trust
+        due = renew_at(facts.not_before, facts.not_after, facts.fingerprint) if own else None
         return Certificate(
-            place.name, place.kind, problem, fix, facts.subject, facts.issuer, hosts, facts.not_before, until
+            place.name,
+            place.kind,
+            problem,
+            fix or place.fix,
+            facts.subject,
+            facts.issuer,
+            tuple(dict.fromkeys((*facts.dns_names, *facts.ip_addresses))),
+            facts.not_before,
+            until,
+            due,
+            due is not None and self._now > due + LATE,
+            len(certs.each(shown)) - 1 if place.kind == "authority" else 0,
         )
 
-    def _problem(self, place: _Place, pair: object, trust: bytes, facts: object, trusted: object) -> tuple[str, str]:
-        from skupper_podman import certs
+    def _problem(
+        self,
+        place: _Place,
+        pair: certs.KeyPair,
+        trust: bytes,
+        facts: certs.CertificateFacts,
+        trusted: certs.CertificateFacts,
+    ) -> tuple[str, str]:
+        from skupper_podman import certs, rotation
 
-        assert isinstance(pair, certs.KeyPair)
-        assert isinstance(facts, certs.CertificateFacts)
-        assert isinstance(trusted, certs.CertificateFacts)
         if not place.only_trust and not certs.belongs(pair):
             return "its key is damaged or belongs to another certificate", "skupper init"
-        if place.authority and self._authority(place.authority) not in (b"", trust):
+        authority = self._authority(place.authority) if place.authority else b""
+        if authority and not rotation.trusts(trust, authority):
             return f"its ca.crt is not the certificate of {place.authority}", "skupper init"
         if trust and not place.only_trust and not certs.signed_by(pair.certificate, trust):
-            return "it was not issued by the authority beside it", place.fix
+            return "it was not issued by the authority beside it", self._anew(place)
         for what, found in (("it", facts), ("its authority", trusted)):
             if self._now > found.not_after:
-                return f"{what} expired {_day(found.not_after)}", ""
+                return f"{what} expired {_day(found.not_after)}", self._anew(place)
             if self._now < found.not_before:
                 cause = f"{what} is valid only from {_day(found.not_before)}, and here it is {_day(self._now)}"
-                return f"{cause}: the clock is wrong, on this host or where it was issued", "timedatectl set-ntp true"
+                own = place.kind in ("credential", "service") and place.renewed and what == "it"
+                fix = f"timedatectl set-ntp true; {RENEW}" if own else "timedatectl set-ntp true"
+                return f"{cause}: the clock is wrong, or was when it was issued", fix
         return "", ""
+
+    def _anew(self, place: _Place) -> str:
+        """How it is replaced: a site issues its own at any time, but who has an expired one is a stranger elsewhere."""
+        if place.kind != "link":
+            return "skupper init" if place.renewed else ""
+        return next((new_token(link) for link in self._site.links if link.name == place.name), "")
 
     def _authority(self, volume: str) -> bytes:
         return self._content(volume, "tls.crt") if volume in self._site.volumes else b""
@@ -188,6 +215,8 @@ def certificate_probes(found: tuple[Certificate, ...], now: datetime.datetime) -
             probes.append(Probe(f"certificate {item.name}", "failing", item.problem, fix=item.fix))
         elif item.ends_soon(now):
             detail = f"it ends in {days_left(item, now)} days, on {_day(item.not_after or now)}"
+            if item.renews_at is not None:
+                detail += f", and was to be renewed on {_day(item.renews_at)}"
             probes.append(Probe(f"certificate {item.name}", "ok", detail, fix=item.fix))
     well = [item for item in found if not item.problem and item.not_after]
     if well:

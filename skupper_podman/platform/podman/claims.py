@@ -63,7 +63,9 @@ def _post(token: Token, url: str, site_id: str, timeout: float) -> tuple[int, by
     )
     path = f"{parts.path or '/'}?{urlencode({'site-version': SKUPPER_VERSION})}"
     try:
-        connection.request("POST", path, body=token.data["password"], headers={"skupper-site-name": site_id})
+        # A site that renews certificates gets one that must be; 1.9 does not look at it.
+        headers = {"skupper-site-name": site_id, tokens.RENEWS_HEADER: "1"}
+        connection.request("POST", path, body=token.data["password"], headers=headers)
         response = connection.getresponse()
         return response.status, response.read(_LIMIT)
     except ssl.SSLCertVerificationError as error:

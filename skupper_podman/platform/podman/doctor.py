@@ -22,6 +22,7 @@ from skupper_podman.model.site import SiteSpec
 from skupper_podman.model.status import Health, Probe, SiteStatus
 from skupper_podman.platform import SiteRequest
 from skupper_podman.platform.podman import init, preflight
+from skupper_podman.platform.podman.certstatus import RENEW
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import local_host
 from skupper_podman.platform.podman.hostimage import REPOSITORY
@@ -205,7 +206,7 @@ def _remedy(probe: Probe) -> str:
         return f"unpause {command.split()[-1]}"
     if command.startswith("podman restart "):
         return f"restart {command.split()[-1]}"
-    return "init" if command == "skupper init" else ""
+    return {"skupper init": "init", RENEW: "renew"}.get(command, "")
 
 
 def _drift(context: Context, seen: _Seen) -> Iterator[Finding]:

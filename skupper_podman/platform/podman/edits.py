@@ -16,7 +16,7 @@ from skupper_podman.desired import names
 from skupper_podman.desired.resources import VolumeFile
 from skupper_podman.desired.services import ServicesDocument
 from skupper_podman.errors import ConflictError, InvalidError, NotFoundError
-from skupper_podman.files import Tree
+from skupper_podman.files import FileState, Tree
 from skupper_podman.locks import held
 from skupper_podman.platform.podman.facts import VolumeInfo
 from skupper_podman.router.config import RouterConfig
@@ -142,6 +142,53 @@ class FileEdit:
         path = f"{names.SERVICES_FILE}.lock"
         with held(tree.open_lock(path), str(tree.root / path), timeout=_LOCK_TIMEOUT):
             yield
+
+
+class DirectoryEdit:
+    """Files of one directory that belong together, such as a certificate and its key: replaced as one.
+
+    What is there is looked at when the change is made, since a certificate's content is known only then.
+    """
+
+    def __init__(self, trees: Trees, volume: str, directory: str) -> None:
+        self._trees = trees
+        self._volume = volume
+        self._directory = directory
+        self._found: dict[str, FileState | None] = {}
+        self._wanted: dict[str, FileState] = {}
+
+    def do(self, files: Mapping[str, FileState]) -> None:
+        """Write ``files`` (by name)."""
+        tree = self._trees.tree(self._volume)
+        self._found |= {name: tree.state(self._path(name)) for name in files if name not in self._found}
+        self._wanted |= files
+        tree.write_together(self._directory, files)
+
+    def undo(self) -> None:
+        """Put back what was there, also if the change was made in part or never.
+
+        Raises:
+            ConflictError: another program changed a file since.
+        """
+        tree = self._trees.tree(self._volume)
+        for name, wanted in self._wanted.items():
+            now, before = tree.state(self._path(name)), self._found[name]
+            if now is not None and now.content not in (wanted.content, before.content if before else None):
+                raise ConflictError(
+                    f"{self._path(name)} in volume {self._volume} was changed by another program meanwhile",
+                    "run the command again",
+                )
+        kept = {name: state for name, state in self._found.items() if state is not None}
+        if kept:
+            tree.write_together(self._directory, kept)
+        for name in self._found.keys() - kept.keys():
+            tree.remove(self._path(name))
+            _remove_empty_parent(tree, self._path(name))
+        self._found.clear()
+        self._wanted.clear()
+
+    def _path(self, name: str) -> str:
+        return f"{self._directory}/{name}" if self._directory else name
 
 
 def _mode(new: VolumeFile | None, old: VolumeFile | None) -> int:

@@ -11,6 +11,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from skupper_podman.desired import names
 from skupper_podman.desired.diff import ContainerState, Present
@@ -18,7 +19,6 @@ from skupper_podman.desired.names import Names
 from skupper_podman.desired.records import SERVICE_FILE, origin_in, parse_spec, placed, tls_was_given
 from skupper_podman.desired.recovery import recovered_services
 from skupper_podman.desired.resources import (
-    Authority,
     Container,
     Credential,
     Mount,
@@ -37,6 +37,9 @@ from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.facts import ContainerInfo, VolumeInfo
 from skupper_podman.router.config import RouterConfig, RouterConfigError
+
+if TYPE_CHECKING:
+    from skupper_podman.platform.podman.issued import Issued
 
 HOST_IMAGE_MARK = "localhost/skupper-host"
 """How the reference of every image made of the host begins."""
@@ -124,12 +127,13 @@ def observe(
     spec = reader.spec()
     wanted_network = spec.network if spec else network
     on_host = api.network(wanted_network) if wanted_network else None
-    issued = issued_of(trees, volumes, spec, reader.services(), now) if spec and certificates else frozenset()
+    found = _issued(trees, volumes, spec, reader.services(), now) if spec and certificates else None
     present = Present(
         networks={on_host.name: Network(on_host.name, on_host.ipv6, on_host.labels)} if on_host else {},
         volumes={name: Volume(name, volume.labels) for name, volume in volumes.items()},
         files=reader.files,
-        issued=issued,
+        issued=frozenset(found.usable) if found else frozenset(),
+        ended=frozenset(found.ended) if found else frozenset(),
         containers={
             name: ContainerState(container_of(info), info.running) for name, info in containers.items() if info.detailed
         },
@@ -147,6 +151,18 @@ def observe(
         tuple(reader.damage),
         own,
     )
+
+
+def _issued(
+    trees: Trees,
+    volumes: Mapping[str, VolumeInfo],
+    spec: SiteSpec,
+    services: Iterable[Service],
+    now: datetime.datetime | None,
+) -> Issued:
+    from skupper_podman.platform.podman import issued  # loads cryptography, which few commands need
+
+    return issued.look(Names.of(spec), trees, volumes.keys(), credentials_of(spec, services), now)
 
 
 def _inspected(
@@ -185,23 +201,15 @@ def host_mounts_of(info: ContainerInfo) -> tuple[Mount, ...]:
     return tuple(mount for mount in info.mounts if mount.source.startswith("/"))
 
 
-def issued_of(
-    trees: Trees,
-    volumes: Mapping[str, VolumeInfo],
-    spec: SiteSpec,
-    services: Iterable[Service],
-    now: datetime.datetime | None = None,
-) -> frozenset[Authority | Credential]:
-    """The authorities and credentials of the site that are there, whole, and fit each other."""
-    from skupper_podman.platform.podman import issued
-
+def credentials_of(spec: SiteSpec, services: Iterable[Service]) -> list[Credential]:
+    """Every credential that the site issues to itself."""
     own = Names.of(spec)
     tls = [
         Credential(own.router_certs, own.service_ca, item.address, (item.address,), names.tls_directory(item.address))
         for item in services
         if item.tls_credentials and not item.tls_files
     ]
-    return issued.usable(own, trees, volumes.keys(), [*site_credentials(spec), *tls], now)
+    return [*site_credentials(spec), *tls]
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from skupper_podman.errors import NotFoundError
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
-from skupper_podman.platform.podman import init
+from skupper_podman.platform.podman import init, renewal
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.linger import linger_steps
 
@@ -24,6 +24,8 @@ def plan_remedy(context: Context, remedy: str, *, dry_run: bool = False) -> Plan
         return init.plan_init(
             context, SiteRequest(SiteSpec("", ""), timeout=_TIMEOUT, dry_run=dry_run, given=frozenset())
         )
+    if kind == "renew":
+        return renewal.plan_renewal(context, ask_peers=False)
     context.lock()
     if kind == "linger":
         warnings: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Mapping
 
+from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.definition import Definition
 from skupper_podman.model.doctor import Finding
 from skupper_podman.model.events import Happening
@@ -18,6 +19,7 @@ from skupper_podman.model.units import SiteUnits
 from skupper_podman.plan import Plan
 from skupper_podman.platform import GatewayPlan, SiteRequest, TokenPlan, TokenRequest
 from skupper_podman.platform.podman import (
+    certstatus,
     doctor,
     dump,
     happenings,
@@ -26,6 +28,7 @@ from skupper_podman.platform.podman import (
     plain,
     remedies,
     remove,
+    renewal,
     revoke,
     serviceedits,
     servicepath,
@@ -71,6 +74,22 @@ class PodmanPlatform:
     def plan_revoke(self) -> Plan:
         """Plan to end all access granted so far."""
         return revoke.plan_revoke(self.context)
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The certificates of the site."""
+        return certstatus.certificates(self.context.site(), self.context.now())
+
+    def plan_renewal(self, chosen: Collection[str] = ()) -> Plan:
+        """Plan to renew certificates."""
+        return renewal.plan_renewal(self.context, chosen)
+
+    def plan_rotation(self, chosen: Collection[str] = (), *, force: bool = False) -> Plan:
+        """Plan new authorities."""
+        return renewal.plan_rotation(self.context, chosen, force=force)
+
+    def plan_retirement(self, chosen: Collection[str] = (), *, force: bool = False) -> Plan:
+        """Plan the end of trust in old authorities."""
+        return renewal.plan_retirement(self.context, chosen, force=force)
 
     def plan_link_create(self, token: Token, name: str, cost: int | None, *, replace: bool = False) -> Plan:
         """Plan a link."""

@@ -47,7 +47,7 @@ def site_status(context: Context) -> SiteStatus:
         asking = pool.submit(ask, context, site, all_questions(site))
         unit = pool.submit(unit_probe, context)
         looked = pool.submit(examined, context, site.containers)
-        own = certificate_probes(certificates(site, context.now()), context.now())
+        own = certificates(site, context.now())
         files = [*file_probes(site), disk_probe(context, site)]
         answers, unit_result, containers = asking.result(), unit.result(), looked.result()
     router = site.containers.get(site.names.router)
@@ -55,7 +55,7 @@ def site_status(context: Context) -> SiteStatus:
     probes.append(_management_probe(site, answers))
     probes += _controller_probe(site, answers)
     probes.append(_network_status_probe(context, site))
-    probes += [*_network_probe(site, answers), *files, *own]
+    probes += [*_network_probe(site, answers), *files, *certificate_probes(own, context.now())]
     probes += [_link_probe(status) for status in _links(context, site, answers)]
     probes += [_service_probe(status) for status in service_statuses(site, answers, containers)]
     probes += sync_probes(context, site)
@@ -73,6 +73,7 @@ def site_status(context: Context) -> SiteStatus:
         services=len(site.services),
         probes=tuple(probes),
         namespace=spec.namespace,
+        certificates=own,
     )
 
 

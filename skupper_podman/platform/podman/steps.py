@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 from skupper_podman import certs
 from skupper_podman.desired.diff import Change, Present
-from skupper_podman.desired.gatewaytrust import keeping_gateways
 from skupper_podman.desired.names import APPLICATION_LABEL
 from skupper_podman.desired.resources import (
     Authority,
@@ -28,7 +27,9 @@ from skupper_podman.desired.resources import (
 from skupper_podman.errors import ConflictError, PlatformError
 from skupper_podman.plan import Step, Verb
 from skupper_podman.platform.podman.api import PodmanApi
-from skupper_podman.platform.podman.edits import FileEdit, Trees
+from skupper_podman.platform.podman.authority import issued, lineage_files, lineage_of, trust_of
+from skupper_podman.platform.podman.edits import DirectoryEdit, FileEdit, Trees
+from skupper_podman.rotation import BRIDGES_FILE, Lineage
 
 REPLACED = "-replaced-"
 """Part of the name of a container that was replaced and is about to be removed."""
@@ -124,31 +125,31 @@ class Steps:
         return Step(verb, _what(file), edit.do, edit.undo)
 
     def _authority(self, authority: Authority) -> Step:
-        edits = _EditGroup(self.trees)
+        edit = DirectoryEdit(self.trees, authority.name, "")
+        leftovers = _EditGroup(self.trees)
 
         def do() -> None:
             pair = certs.issue_authority(authority.name, self.keys.take(), self.now())
-            edits.write(_pair_files(authority.name, "", pair))
+            edit.do(lineage_files(Lineage(pair.certificate, pair.key)))
+            bridges = self.trees.file(authority.name, BRIDGES_FILE)  # it follows nobody
+            leftovers.remove([bridges] if bridges else [])
 
-        return Step("create", _what(authority), do, edits.undo)
+        def undo() -> None:
+            leftovers.undo()
+            edit.undo()
+
+        return Step("create", _what(authority), do, undo)
 
     def _credential(self, change: Change, credential: Credential) -> Step:
-        edits = _EditGroup(self.trees)
+        edit = DirectoryEdit(self.trees, credential.volume, credential.directory)
 
         def do() -> None:
-            tree = self.trees.tree(credential.authority)
-            authority = certs.KeyPair(tree.read("tls.crt") or b"", tree.read("tls.key") or b"")
-            prefix = f"{credential.directory}/" if credential.directory else ""
-            trusted = self.trees.tree(credential.volume).read(f"{prefix}ca.crt") or b""
-            kept = keeping_gateways(authority.certificate, trusted)
-            files = [VolumeFile(credential.volume, f"{prefix}ca.crt", kept)]
-            if not credential.ca_only:
-                pair = certs.issue(authority, credential.common_name, credential.hosts, self.keys.take(), self.now())
-                files += _pair_files(credential.volume, prefix, pair)
-            edits.write(files)
+            lineage, now = lineage_of(self.trees, credential.authority), self.now()
+            key = b"" if credential.ca_only else self.keys.take()
+            edit.do(issued(credential, lineage, key, now, trust_of(self.trees, credential)))
 
         verb: Verb = "update" if change.action == "update" else "create"
-        return Step(verb, _what(credential), do, edits.undo, change.reason)
+        return Step(verb, _what(credential), do, edit.undo, change.reason)
 
     def _drop_credential(self, credential: Credential) -> Step:
         edits = _EditGroup(self.trees)
@@ -231,16 +232,11 @@ class Steps:
 
 
 class _EditGroup:
-    """Files written or removed by one step; they are known only while it runs."""
+    """Files removed by one step; they are known only while it runs."""
 
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
         self._done: list[FileEdit] = []
-
-    def write(self, files: Iterable[VolumeFile]) -> None:
-        for file in files:
-            found = self._trees.file(file.volume, file.path)
-            self._run(FileEdit(self._trees, file.volume, file.path, found, file))
 
     def remove(self, files: Iterable[VolumeFile]) -> None:
         for file in files:
@@ -259,13 +255,6 @@ class _EditGroup:
 def _whose(container: Container) -> dict[str, str | None]:
     """The label by which other containers of its site are known."""
     return {APPLICATION_LABEL: container.labels.get(APPLICATION_LABEL, "")}
-
-
-def _pair_files(volume: str, prefix: str, pair: certs.KeyPair) -> list[VolumeFile]:
-    return [
-        VolumeFile(volume, f"{prefix}tls.crt", pair.certificate),
-        VolumeFile(volume, f"{prefix}tls.key", pair.key, 0o600, secret=True),
-    ]
 
 
 def _what(resource: Resource) -> str:

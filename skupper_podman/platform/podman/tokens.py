@@ -21,6 +21,7 @@ from skupper_podman.desired.tokens import (
     claim_token,
     connection_token,
     dump_token,
+    with_renewal,
 )
 from skupper_podman.desired.tokentext import token_head
 from skupper_podman.errors import ConflictError, InvalidError, NotFoundError, PlatformError, SkupperError, UsageError
@@ -238,6 +239,8 @@ def _certificate_plan(
         pair = certs.issue(authority, name, (host,), certs.new_key(), context.now())
         data = {"ca.crt": authority.certificate, "tls.crt": pair.certificate, "tls.key": pair.key}
         token = connection_token(name, spec.site_id, host, _ports(site), data)
+        claims_port = _published(site, site.names.controller, CLAIMS_PORT) if spec.serves_claims else 0
+        token = with_renewal(token, host, claims_port)
         return _with_head(site, token, host, rfc3339(certs.facts(pair.certificate).not_after))
 
     return TokenPlan("cert", (), content, {"name": name, "host": host, "warnings": warnings})
