@@ -255,6 +255,7 @@ def run(minutes: float, seed: int, workers: int) -> int:
         while time.monotonic() < deadline:
             time.sleep(min(30.0, max(0.1, deadline - time.monotonic())))
             progress(soak, plan, deadline)
+            revive(soak, plan)
         soak.over.set()
         for thread in (*threads, cutter):
             thread.join(90)
@@ -262,8 +263,29 @@ def run(minutes: float, seed: int, workers: int) -> int:
                 soak.fail("a client hangs")
         for relay in relays:
             relay.mend()
-        after = settle(plan, fronts)
+        try:
+            after = settle(plan, fronts)
+        except AssertionError as error:
+            soak.fail(str(error))
+            for name, router in ours(plan).items():
+                for flow in router.query("tcpConnection"):
+                    print(f"{name}: {flow}", flush=True)
+            after = {name: state(router) for name, router in ours(plan).items()}
         return report(soak, plan, before, after)
+
+
+def revive(soak: Soak, plan: Plan) -> None:
+    """Start again what has crashed; a real skrouterd may, one of ours must not."""
+    for name, router in plan.routers.items():
+        code = router.process.poll() if router.process is not None else None
+        if code is None:
+            continue
+        print(f"{name} has ended with status {code}, see {router.log_file}", flush=True)
+        if name in ours(plan):
+            soak.fail(f"{name} has ended with status {code}")
+        soak.count("crashes")
+        soak.cuts += 1
+        router.start()
 
 
 def progress(soak: Soak, plan: Plan, deadline: float) -> None:

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -167,6 +168,18 @@ def test_encapsulations_of_the_two_ends(lab: Lab, pair: str, front_form: str) ->
         assert sock.recv(10) == b""
 
 
+def echoed_then_ended(port: int, data: bytes) -> bytes:
+    """Send, read as much, half-close, read to the end: a loaded 3.5 may cut off what a server says as it ends."""
+    with connect(port) as sock, ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(sock.sendall, data)
+        got = bytearray()
+        while len(got) < len(data) and (piece := sock.recv(262144)):
+            got += piece
+        sending.result()
+        sock.shutdown(socket.SHUT_WR)
+        return bytes(got) + read_all(sock)
+
+
 @pytest.mark.parametrize("pair", kinds("PP", "PT", "TP"))
 def test_lite_both_ways(lab: Lab, pair: str) -> None:
     """The encapsulation that 2.7 and 3.x share, with everything a stream can do."""
@@ -177,9 +190,10 @@ def test_lite_both_ways(lab: Lab, pair: str) -> None:
     plan.meet()
     serves(front)
     data = os.urandom(10_000_000)
-    assert exchange(front, data) == data
+    whole = echoed_then_ended if there[0] == "T" else exchange
+    assert whole(front, data) == data
     for _ in range(30):  # a 3.5 loses octets now and then that come too early
-        assert exchange(front, data[:2_000_000]) == data[:2_000_000]
+        assert whole(front, data[:2_000_000]) == data[:2_000_000]
     assert exchange(front, b"") == b""
     sock = connect(front)
     sock.sendall(b"x")
