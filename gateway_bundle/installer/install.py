@@ -464,16 +464,16 @@ class Former:
         content = read(os.path.join(places.former, "config", "skrouterd.json"))
         unit = read(places.former_unit)
         self._unit = unit is not None and b"Description=Qpid Dispatch router daemon" in unit
+        self.exists = content is not None and read(os.path.join(places.former, "state.json")) is None
         self.type = "service"
         self.engine: Optional[engines.Engine] = None
         for kind in ("podman", "docker"):
             with contextlib.suppress(Failure):
                 engine = engines.Engine(kind)
-                found = engine.inspect(places.name) if content is not None and not self._unit else None
+                found = engine.inspect(places.name) if self.exists and not self._unit else None
                 if found and Runner(places, kind).is_ours(found):
                     self.type, self.engine = kind, engine
                     break
-        self.exists = content is not None and read(os.path.join(places.former, "state.json")) is None
         self.router_id = ""
         self.ports: List[int] = []
         if content is not None:

@@ -29,7 +29,7 @@ class Removal:
         except Failure:  # it is to go anyway
             self.known = {}
         former = Former(places)
-        self.former = former if former.exists or former.engine else None
+        self.former = former if former.exists else None
         self.runners = self._runners()
 
     def _runners(self) -> List[Runner]:
