@@ -36,11 +36,18 @@ class Seat:
         self.path = path
         self._descriptor = -1
 
+    def provide(self) -> None:
+        """Make the file of the seat, if it is not there."""
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
     def take(self) -> bool:
-        """Sit down if the seat is free; True if this process has it now."""
+        """Sit down if the seat is there and free; True if this process has it now."""
         if self._descriptor >= 0:
             return True
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -126,6 +133,9 @@ class Background:
             PlatformError: it did not come up.
         """
         if not self.running():
+            # Only here: a process that was started before a stop, and comes after it, finds no seat.
+            self._lead.provide()
+            self._standby.provide()
             self._spawn()
         deadline = time.monotonic() + _START_TIMEOUT
         while not (pid := self.running()):
@@ -182,7 +192,7 @@ class Background:
             return False
         with contextlib.suppress(OSError):
             os.utime(self._status)  # so that others see that the loop goes round
-        if not self._standby.holder():
+        if self._standby.path.exists() and not self._standby.holder():
             with contextlib.suppress(OSError):
                 self._spawn()
         return True

@@ -20,6 +20,9 @@ from tests.supervisor.site import ROUTER, make_site
 
 def test_a_seat_is_taken_once(tmp_path: Path) -> None:
     seat, other = Seat(tmp_path / "seat"), Seat(tmp_path / "seat")
+    assert not seat.take()  # a seat that nobody provides, or that was taken away, is none
+    assert not seat.path.exists()
+    seat.provide()
     assert seat.holder() == 0
     assert seat.take()
     assert seat.take()
@@ -36,9 +39,12 @@ def test_a_seat_is_taken_once(tmp_path: Path) -> None:
 
 def test_a_removed_seat_is_lost(tmp_path: Path) -> None:
     seat, other = Seat(tmp_path / "seat"), Seat(tmp_path / "seat")
+    seat.provide()
     assert seat.take()
     seat.path.unlink()
     assert not seat.kept()
+    assert not other.take()
+    other.provide()
     assert other.take()
     assert not seat.kept()
 

@@ -30,9 +30,12 @@ def opening(*, lite: bool) -> dict[Attribute, Any]:
 def own_end(sock: Any) -> dict[Attribute, Any]:
     """Our end of a connection to a server is the source of what the server sees."""
     try:
-        host, port = sock.getsockname()[:2]
+        name = sock.getsockname()
     except OSError:
         return {}
+    if not isinstance(name, tuple):  # no socket of an internet protocol
+        return {}
+    host, port = name[:2]
     return {Attribute.SOURCE_HOST: str(host), Attribute.SOURCE_PORT: str(port)}
 
 
