@@ -395,6 +395,9 @@ def test_removed_without_a_trace(scene: Scene) -> None:
     assert scene.sh("systemctl is-active echo15432").stdout == "active\n"
 
 
+_IMAGES = "podman images --format '{{.Repository}}:{{.Tag}}' | sort"
+
+
 def test_an_image_in_the_bundle(scene: Scene) -> None:
     """What is in the image does not matter to the bundle; here it is a router of ours, since none can be pulled."""
     scene.bundle(definition(("db", 15432)), "--self-contained", into="unused")
@@ -413,10 +416,12 @@ def test_an_image_in_the_bundle(scene: Scene) -> None:
     shutil.copy(scene.directory / "database.tar.gz", scene.server.directory / "home")
     scene.sh(f"mkdir {place} && tar -xzf /home/database.tar.gz -C {place}")
     assert "skrouterd could not be found" in scene.launch(place, expect=3).stderr
+    before = scene.sh(_IMAGES).stdout
     scene.launch(place, "-t podman")
+    assert image in scene.sh(_IMAGES).stdout
     until(lambda: scene.echo() == "hello\n", 20, "the server answers")
     scene.sh(f"{place}/remove.py --purge")
-    assert scene.sh("podman images --quiet").stdout == ""
+    assert scene.sh(_IMAGES).stdout == before
 
 
 def test_a_gateway_of_the_sites_own_host(scene: Scene) -> None:
