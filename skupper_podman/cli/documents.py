@@ -77,7 +77,7 @@ from skupper_podman.cli.result import Json
 from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.doctor import BY_ID, Finding
 from skupper_podman.model.events import EventGroup
-from skupper_podman.model.gateway import Bridge, GatewayStatus
+from skupper_podman.model.gateway import GatewayStatus
 from skupper_podman.model.link import Claim, IncomingLink, LinkStatus
 from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite, SiteStatus
 from skupper_podman.model.service import Service
@@ -401,18 +401,8 @@ def _gateway(item: GatewayStatus, now: datetime.datetime) -> dict[str, Json]:
         "daysLeft": (record.expires - now).days,
         "site": {"host": record.edge_host, "port": record.edge_port},
         "problem": item.problem or None,
-        "bindings": [_bridge(bridge) for bridge in record.definition.bindings],
-        "forwards": [_bridge(bridge) for bridge in record.definition.forwards],
-    }
-
-
-def _bridge(bridge: Bridge) -> dict[str, Json]:
-    return {
-        "name": bridge.name,
-        "address": bridge.address,
-        "protocol": bridge.protocol,
-        "host": bridge.host,
-        "port": bridge.port,
+        "bindings": [{**bridge.facts} for bridge in record.definition.bindings],
+        "forwards": [{**bridge.facts} for bridge in record.definition.forwards],
     }
 
 

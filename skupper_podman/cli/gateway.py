@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from skupper_podman.cli import documents
 from skupper_podman.cli.argv import anything, at_most, exactly
@@ -91,6 +91,7 @@ def generate_bundle(session: Session, options: GenerateBundle, arguments: tuple[
     facts = dict(made.facts)
     facts["warnings"] = [*found.warnings, *([] if options.create_services else strings(facts.get("warnings")))]
     steps = [step for service in missing for step in platform.plan_service_create(service).steps]
+
     def content() -> bytes:
         archive = made.bundle().archive()
         facts["sha256"] = hashlib.sha256(archive).hexdigest()
@@ -169,7 +170,7 @@ def removal_here(session: Session, name: str) -> Step | None:
 
 def _deletion(session: Session, platform: Platform, name: str) -> Plan:
     revoking = platform.plan_gateway_delete(name)
-    record = next((item for item in platform.gateways() if item.name == name), None)
+    record = _find(platform, name)
     steps = list(revoking.steps)
     if record is not None and record.kind == "local":
         own = removal_here(session, name)
@@ -253,15 +254,14 @@ def bind(session: Session, options: Bind, arguments: tuple[str, ...]) -> Result:
     """Bind a process to the service network"""
     address, host, ports = _bound(arguments, "Service address, target host and port must all be specified")
     targets = [_port(text) for text in ports]
-    platform = session.platform()
-    record = _local(platform, _chosen_name(session, options.name))
-    service = _service(platform, address, len(targets), exact=True)
-    definition = record.definition
-    for port, target in zip(service.ports, targets, strict=True):
-        definition = definition.with_binding(_bridge(service, port, host, target, options))
-    plan = _changing(session, platform, definition, record.type, record=record)
-    text = f"{host} bound to {address}\n"
-    return session.carry_out(plan, Outcome("Gateway", _told("bound", record, address), lambda _facts: text))
+
+    def change(definition: GatewayDefinition) -> GatewayDefinition:
+        service = _service(session.platform(), address, len(targets), exact=True)
+        for port, target in zip(service.ports, targets, strict=True):
+            definition = definition.with_binding(_bridge(service, port, host, target, options))
+        return definition
+
+    return _edited(session, options.name, change, "bound", address, f"{host} bound to {address}\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +275,10 @@ class Unbind:
 def unbind(session: Session, options: Unbind, arguments: tuple[str, ...]) -> Result:
     """Unbind a process from the service network"""
     address = arguments[0]
-    platform = session.platform()
-    record = _local(platform, _chosen_name(session, options.name))
-    plan = _changing(session, platform, record.definition.without_binding_of(address), record.type, record=record)
-    outcome = Outcome("Gateway", _told("unbound", record, address), lambda _facts: f"{address} unbound\n")
-    return session.carry_out(plan, outcome)
+    return _edited(
+        session, options.name, lambda known: known.without_binding_of(address), "unbound", address,
+        f"{address} unbound\n",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,16 +297,16 @@ def forward(session: Session, options: Forward, arguments: tuple[str, ...]) -> R
     if len(arguments) < 2:
         raise UsageError(f"requires at least 2 arg(s), only received {len(arguments)}")
     address, local = arguments[0], [_port(text, "forward port") for text in arguments[1:]]
-    platform = session.platform()
-    record = _local(platform, _chosen_name(session, options.name))
-    service = _service(platform, address, len(local), exact=False)
     host = "127.0.0.1" if options.loopback else "0.0.0.0"
-    definition = record.definition
-    for port, own in zip(service.ports, local, strict=False):
-        definition = definition.with_forward(_bridge(service, port, host, own, options))
-    plan = _changing(session, platform, definition, record.type, record=record)
+
+    def change(definition: GatewayDefinition) -> GatewayDefinition:
+        service = _service(session.platform(), address, len(local), exact=False)
+        for port, own in zip(service.ports, local, strict=False):
+            definition = definition.with_forward(_bridge(service, port, host, own, options))
+        return definition
+
     text = f"{address} forwarded to port {', '.join(map(str, local))} of this host\n"
-    return session.carry_out(plan, Outcome("Gateway", _told("forwarded", record, address), lambda _facts: text))
+    return _edited(session, options.name, change, "forwarded", address, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,11 +320,10 @@ class Unforward:
 def unforward(session: Session, options: Unforward, arguments: tuple[str, ...]) -> Result:
     """Stop forwarding an address to the service network"""
     address = arguments[0]
-    platform = session.platform()
-    record = _local(platform, _chosen_name(session, options.name))
-    plan = _changing(session, platform, record.definition.without_forward_of(address), record.type, record=record)
-    outcome = Outcome("Gateway", _told("unforwarded", record, address), lambda _facts: f"{address} not forwarded\n")
-    return session.carry_out(plan, outcome)
+    return _edited(
+        session, options.name, lambda known: known.without_forward_of(address), "unforwarded", address,
+        f"{address} not forwarded\n",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +332,7 @@ class Expose:
 
     protocol: str = flag(
         "protocol", "string", "The protocol to gateway (tcp, http or http2).", default="tcp",
-        choices=("tcp", "http", "http2"),
+        choices=PROTOCOLS,
     )  # fmt: skip
     aggregate: str = flag("aggregate", "string", "The aggregation strategy to use: json, multipart (protocol http)")
     event_channel: bool = flag("event-channel", "bool", "A channel for multicast events (protocol http)")
@@ -355,11 +353,11 @@ def expose(session: Session, options: Expose, arguments: tuple[str, ...]) -> Res
     if before is not None and "type" not in session.given:
         kind = check_gateway_type(before.type)
     _check_type(before, kind)
-    known = next((service for service in platform.services() if service.address == address), None)
+    known = _defined(platform, address)
     service = known or Service(
         address,
         tuple(port for port, _target in pairs),
-        _protocol(options.protocol),
+        cast("Protocol", options.protocol),
         aggregate=options.aggregate,
         event_channel=options.event_channel,
     )
@@ -399,10 +397,25 @@ def unexpose(session: Session, options: Unexpose, arguments: tuple[str, ...]) ->
         return session.carry_out(_deletion(session, platform, record.name), outcome)
     kept = tuple(service for service in record.services if service != address)
     plan = _changing(session, platform, definition, record.type, record=record, services=kept)
-    service = next((item for item in platform.services() if item.address == address), None)
+    service = _defined(platform, address)
     if address in record.services and service is not None and not service.targets:
         plan = replace(plan, steps=(*plan.steps, *platform.plan_service_delete(address).steps))
     return session.carry_out(plan, outcome)
+
+
+def _edited(
+    session: Session,
+    name: str,
+    change: Callable[[GatewayDefinition], GatewayDefinition],
+    action: str,
+    address: str,
+    text: str,
+) -> Result:
+    """Change the definition of this host's gateway in one respect."""
+    platform = session.platform()
+    record = _local(platform, _chosen_name(session, name))
+    plan = _changing(session, platform, change(record.definition), record.type, record=record)
+    return session.carry_out(plan, Outcome("Gateway", _told(action, record, address), lambda _facts: text))
 
 
 def _changing(
@@ -479,8 +492,12 @@ def _check_type(record: GatewayRecord | None, kind: str) -> None:
         )
 
 
+def _defined(platform: Platform, address: str) -> Service | None:
+    return next((service for service in platform.services() if service.address == address), None)
+
+
 def _service(platform: Platform, address: str, count: int, *, exact: bool) -> Service:
-    service = next((item for item in platform.services() if item.address == address), None)
+    service = _defined(platform, address)
     if service is None:
         raise NotFoundError(
             f"Unable to update gateway endpoint, service not found for {address}",
@@ -521,13 +538,6 @@ def _bound(arguments: tuple[str, ...], message: str) -> tuple[str, str, list[str
         raise UsageError(f"extra argument: {arguments[2]}")
     host, _, port = arguments[1].rpartition(":")
     return arguments[0], host.strip("[]"), [port]
-
-
-def _protocol(text: str) -> Protocol:
-    for known in PROTOCOLS:
-        if text == known:
-            return known
-    raise UsageError(f"{text} is not a valid protocol. Choose 'tcp', 'http' or 'http2'.")
 
 
 def _pair(text: str) -> tuple[int, int]:

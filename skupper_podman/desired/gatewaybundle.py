@@ -24,7 +24,7 @@ from skupper_podman.desired.gatewayrouter import (
     gateway_config,
     tls_directory,
 )
-from skupper_podman.model.gateway import Bridge, GatewayDefinition
+from skupper_podman.model.gateway import GatewayDefinition
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -163,22 +163,12 @@ def make_bundle(
             "runtime": dict(router.runtime_facts) if router.runtime else None,
         },
         "managementPort": next(listener.port for listener in definition.listeners if listener.managed),
-        "bindings": [_described(bridge) for bridge in definition.bindings],
-        "forwards": [_described(bridge) for bridge in definition.forwards],
+        "bindings": [bridge.facts for bridge in definition.bindings],
+        "forwards": [bridge.facts for bridge in definition.forwards],
         "files": {path: f"sha256:{hashlib.sha256(content).hexdigest()}" for path, (content, _) in files.items()},
     }
     files[MANIFEST] = ((json.dumps(manifest, indent=4) + "\n").encode(), 0o644)
     return Bundle(definition.name, files, manifest)
-
-
-def _described(bridge: Bridge) -> dict[str, object]:
-    return {
-        "name": bridge.name,
-        "address": bridge.address,
-        "protocol": bridge.protocol,
-        "host": bridge.host,
-        "port": bridge.port,
-    }
 
 
 def _time(moment: datetime.datetime) -> str:

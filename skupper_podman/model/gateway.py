@@ -41,6 +41,17 @@ class Bridge:
     tls_authority: str = ""
 
     @property
+    def facts(self) -> dict[str, str | int]:
+        """What a bundle's manifest and a status tell of it."""
+        return {
+            "name": self.name,
+            "address": self.address,
+            "protocol": self.protocol,
+            "host": self.host,
+            "port": self.port,
+        }
+
+    @property
     def service(self) -> str:
         """The service's address without the port."""
         return self.address.rpartition(":")[0]
