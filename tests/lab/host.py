@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,7 +100,12 @@ class Host:
             env=self._local_environment(),
             start_new_session=True,
         )
-        _wait_for(self.socket.exists, 20, f"the Podman service of {self.name}")
+        _wait_for(self._podman_listens, 60, f"the Podman service of {self.name}")
+
+    def _podman_listens(self) -> bool:
+        """True once a client gets through: for a moment the socket is there and nothing listens."""
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(self.socket)) == 0
 
     def stop_podman(self, number: int = signal.SIGTERM) -> None:
         """Stop the API service; containers go on."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import datetime
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +44,19 @@ def one_host(name: str = "solo") -> Iterator[Host]:
         finally:
             # What supervises the site in the background is no process of the lab's own.
             background_supervisor(platform_on(host).context).stop()
+
+
+@contextmanager
+def unattended(host: Host) -> Iterator[None]:
+    """Nothing is done by the site's supervisor meanwhile: it is not stopped in the middle of its work."""
+    with session(host) as platform:
+        platform.context.lock()
+        leader = background_supervisor(platform.context).running()
+        os.kill(leader, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(leader, signal.SIGCONT)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from tests.platform.onehost import (
     platform_on,
     run,
     session,
+    unattended,
 )
 
 pytestmark = needs_podman
@@ -47,6 +48,13 @@ def site() -> Iterator[Host]:
         run(host, lambda platform: platform.plan_service_create(SECURE))
         run(host, lambda platform: platform.plan_link_create(peer_token(), "uplink", 3))
         yield host
+
+
+@pytest.fixture(autouse=True)
+def by_commands_only(site: Host) -> Iterator[None]:
+    """The supervisor, too, looks at certificates, soon after its start: it must not come before the command."""
+    with unattended(site):
+        yield
 
 
 def file(host: Host, volume: str, path: str) -> Path:
