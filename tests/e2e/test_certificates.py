@@ -115,9 +115,13 @@ def aged(sites: Sites, host: Host, volume: str, days: int, directory: str = "") 
     file(host, volume, f"{directory}tls.crt").write_bytes(made.certificate)
 
 
+def lead_of(host: Host) -> Path:
+    return host.directory / "runtime" / "skupper-podman.lead"
+
+
 def supervised_anew(host: Host) -> None:
     """End the supervisor that leads; the one that stands by takes over and looks at once."""
-    lead = host.directory / "runtime" / "skupper-podman.lead"
+    lead = lead_of(host)
     pid = int(lead.read_text())
     os.kill(pid, signal.SIGKILL)
     until(lambda: lead.read_text().isdigit() and int(lead.read_text()) != pid, 20, "another supervisor leads")
@@ -126,6 +130,8 @@ def supervised_anew(host: Host) -> None:
 def test_the_supervisor_renews_by_itself(held: Sites) -> None:
     """As after a month of sleep: all that was due meanwhile is renewed, that of the link at the other site."""
     west, east = held.west, held.east
+    for host in (west, east):
+        os.kill(int(lead_of(host).read_text()), signal.SIGSTOP)  # it must not look before the test has
     aged(held, west, "skupper-site-server", 110)
     for volume, directory in (("link1", ""), ("skupper-router-certs", "link1-profile/")):
         aged(held, east, volume, 110, directory)
