@@ -9,6 +9,18 @@ from __future__ import annotations
 import sys
 
 INTERRUPTED = 130
+_SELDOM = 1_000_000
+"""New objects between two searches for garbage: a status of hundreds of services makes fewer, a wait is bounded."""
+
+
+def script() -> None:
+    """Run the command line of this process and end it with its exit code.
+
+    Everything is written and let go of by then: to take apart what was loaded takes longer than many a command.
+    """
+    import os
+
+    os._exit(main())
 
 
 def main() -> int:
@@ -44,6 +56,9 @@ def _run(words: list[str]) -> int:
     text = fast.answer(words, os.environ)
     if text is not None:
         return fast.write(text)
+    import gc
+
+    gc.set_threshold(_SELDOM, 5, 5)
     from skupper_podman.cli.app import run
     from skupper_podman.cli.awake import keep_awake
     from skupper_podman.cli.world import real_world
@@ -53,4 +68,4 @@ def _run(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

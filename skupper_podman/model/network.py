@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Self
+from typing import Any, Final, Generic, Self, TypeVar, overload
 
 from skupper_podman.errors import InvalidError
 
@@ -177,14 +177,55 @@ class Address(Entity):
     connector_count: int = _json("connectorCount", 0, always=True)
 
 
+_Entity = TypeVar("_Entity", bound=Entity)
+
+
+class Records(Sequence[_Entity], Generic[_Entity]):
+    """Records of a document, each built when it is first looked at: few who read of a network need all of them."""
+
+    __slots__ = ("_built", "_documents", "_kind")
+
+    def __init__(self, kind: type[_Entity], documents: Sequence[Mapping[str, Any]]) -> None:
+        self._kind = kind
+        self._documents = documents
+        self._built: tuple[_Entity, ...] | None = None
+
+    def _all(self) -> tuple[_Entity, ...]:
+        if self._built is None:
+            self._built = tuple(map(self._kind.from_json, self._documents))
+        return self._built
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    @overload
+    def __getitem__(self, index: int) -> _Entity: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[_Entity, ...]: ...
+    def __getitem__(self, index: int | slice) -> _Entity | tuple[_Entity, ...]:
+        return self._all()[index]
+
+    def __iter__(self) -> Iterator[_Entity]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Records) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+
 @dataclass(frozen=True, slots=True)
 class RouterStatus:
     """A router with what it reports."""
 
     router: Router
     links: tuple[Link, ...] = ()
-    listeners: tuple[Listener, ...] = ()
-    connectors: tuple[Connector, ...] = ()
+    listeners: Sequence[Listener] = ()
+    connectors: Sequence[Connector] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,8 +517,8 @@ def _router_status(document: Mapping[str, Any]) -> RouterStatus:
     return RouterStatus(
         Router.from_json(document.get("router")),
         tuple(Link.from_json(item) for item in _objects(document, "links")),
-        tuple(Listener.from_json(item) for item in _objects(document, "listeners")),
-        tuple(Connector.from_json(item) for item in _objects(document, "connectors")),
+        Records(Listener, _objects(document, "listeners")),
+        Records(Connector, _objects(document, "connectors")),
     )
 
 

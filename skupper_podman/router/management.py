@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from skupper_podman.errors import ManagementError
@@ -193,11 +193,17 @@ class ManagementClient:
         """The addresses of the management agents of all interior routers; none when connected to an edge router."""
         return [str(address) for address in self.request_node("GET-MGMT-NODES", {}) or ()]
 
-    def query_nodes(self, nodes: Mapping[str, tuple[str, str]], limit: float) -> dict[str, list[dict[str, Any]] | str]:
+    def query_nodes(
+        self,
+        nodes: Mapping[str, tuple[str, str]],
+        limit: float,
+        columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> dict[str, list[dict[str, Any]] | str]:
         """Ask many agents at the same time for all entities of a type; each value is an agent's address and a type.
 
-        Gives by the same keys the rows, or in words why there are none; takes at most ``limit`` seconds. Raises
-        ManagementError only where this router itself cannot be asked.
+        Of a type in ``columns`` only these attributes are wanted. Gives by the same keys the rows, or in words why
+        there are none; takes at most ``limit`` seconds. Raises ManagementError only where this router itself cannot be
+        asked.
         """
         from proton import Message
 
@@ -209,7 +215,8 @@ class ManagementClient:
         for name, (node, entity_type) in nodes.items():
             self._sent += 1
             key = keys[name] = str(self._sent)
-            message = Message(body={"attributeNames": []}, reply_to=self._wire.reply_to, address=node)
+            body = {"attributeNames": list(columns.get(entity_type, ()))}
+            message = Message(body=body, reply_to=self._wire.reply_to, address=node)
             message.correlation_id = key
             properties = {"name": "self", "type": "org.amqp.management", "operation": "QUERY"}
             message.properties = properties | ({"entityType": entity_type} if entity_type else {})

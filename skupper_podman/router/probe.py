@@ -4,9 +4,11 @@ Entering a container costs far more than a question, so the host sends all quest
 itself, whether other routers answer through it, and whether TCP ports can be reached from here. REQUEST is JSON::
 
     {"url": "amqp://localhost:5672", "tls": DIRECTORY or "", "limit": SECONDS,
-     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "tables": [[NODE, TYPE], ...], "peers": BOOLEAN,
+     "query": [TYPE, ...], "nodes": [[NODE, TYPE], ...], "columns": {TYPE: [NAME, ...]},
+     "tables": [[NODE, TYPE], ...], "peers": BOOLEAN,
      "dial": [[HOST, PORT], ...], "talk": [...], "resolve": [...], "health": [...]}
 
+Of a type in ``columns`` only these attributes are asked for: whole tables take long with hundreds of services.
 With ``peers`` every router this one has opened a connection to is among the nodes.
 
 The answer on standard output is ``{"query": {TYPE: ROWS}, "error": TEXT, "nodes": {NODE: ROWS or TEXT},
@@ -64,12 +66,14 @@ def _ask(request: Mapping[str, Any], answer: dict[str, Any]) -> None:
     place = str(request.get("tls") or "")
     tls = Tls(f"{place}/ca.crt", f"{place}/tls.crt", f"{place}/tls.key") if place else None
     limit = float(request.get("limit") or 3.0)
+    columns = request.get("columns") or {}
     try:
         with ManagementClient(str(request["url"]), tls=tls, timeout=limit) as client:
             for entity_type in request.get("query", ()):
                 # A type that this router does not know takes no other answer with it.
                 with contextlib.suppress(RequestRefusedError):
-                    answer["query"][entity_type] = client.query(entity_type).dicts(without_nulls=True)
+                    found = client.query(entity_type, columns.get(entity_type, ()))
+                    answer["query"][entity_type] = found.dicts(without_nulls=True)
             nodes = {str(node): (str(node), str(kind)) for node, kind in request.get("nodes", ())}
             tables = {f"{node} {kind}": (str(node), str(kind)) for node, kind in request.get("tables", ())}
             connections = answer["query"].get(_CONNECTION)
@@ -79,7 +83,7 @@ def _ask(request: Mapping[str, Any], answer: dict[str, Any]) -> None:
                 nodes = {node: how for node, how in nodes.items() if not node.startswith("_edge/") or node in here}
             if request.get("peers"):
                 nodes |= {node: (node, _ROUTER) for node in _peers(connections or ())}
-            answer["nodes"] = client.query_nodes(nodes, min(limit, NODE_LIMIT))
+            answer["nodes"] = client.query_nodes(nodes, min(limit, NODE_LIMIT), columns)
             answer["tables"] = client.query_nodes(tables, limit)
     except ManagementError as error:
         answer["error"] = error.message

@@ -12,8 +12,10 @@ from skupper_podman.model.network import (
     Address,
     Connections,
     Link,
+    Listener,
     NetworkStatus,
     NetworkStatusError,
+    Records,
     Router,
     RouterStatus,
     Site,
@@ -202,3 +204,16 @@ def test_sites_of_a_service() -> None:
     address = network.address("backend:8080")
     assert address is not None and (address.identity, address.listener_count) == (ADDRESS, 2)
     assert [item.site.name for item in network.sites_named("west")] == [item.site.name for item in sites[1:]]
+
+
+def test_records_are_built_when_they_are_looked_at() -> None:
+    document = {"address": "a:1", "destHost": "h", "flowCountL4": "no number"}
+    records = Records(Listener, [document, {}])
+    assert len(records) == 2
+    built = (Listener(address="a:1", host="h"), Listener())
+    assert records == built
+    assert records == Records(Listener, [document, {"unknown": 1}])
+    assert records != built[:1]
+    assert (records[0], records[1:]) == (built[0], built[1:])
+    assert hash(RouterStatus(Router(), (), records)) == hash(RouterStatus(Router(), (), built))
+    assert repr(records) == repr(built)

@@ -14,6 +14,7 @@ from skupper_podman.desired.tokens import dump_token
 from skupper_podman.errors import ConflictError
 from skupper_podman.plan import Plan
 from skupper_podman.platform.apply import plan_apply
+from skupper_podman.platform.podman.observe import completed
 from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
 from tests.platform.onehost import check_every_undo, needs_podman, one_host, peer_token, picture, run, session
@@ -110,8 +111,12 @@ def test_changes_touch_what_they_must(site: Host) -> None:
     assert [name for name in after if before.get(name) != after[name]] == ["secure"]
     with session(site) as platform:
         backend, secure = platform.services()
+        whole, partial = platform.context.site(), platform.context.partial_site()
+        again = completed(platform.context.api, partial)
     assert (backend.labels, [target.host for target in backend.targets]) == ({"team": "b"}, ["192.0.2.9"])
     assert secure.host_ports.ports == ((8443, 28444),)
+    assert set(partial.containers) == set(whole.names.components)
+    assert (again.containers, again.services) == (whole.containers, whole.services)
     run(site, lambda platform: apply(platform, TEXT))
     with_cost = TEXT.replace("    edge-host:", "    skupper.io/cost: '7'\n    edge-host:")
     run(site, lambda platform: apply(platform, with_cost))

@@ -33,7 +33,7 @@ def services(statuses: Sequence[ServiceStatus], network: NetworkStatus, options:
     nodes = []
     for status, name in entries:
         protocol = known[name][1] if name in known else ""
-        children = _sections(status.service, network.service_sites(name), options)
+        children = _sections(status.service, name, network, options)
         details = {**_limits(status.service, network), **_condition(status)}
         nodes.append(Node(f"{name} ({protocol or status.service.protocol})", details, children))
     return draw(Node("Services exposed through Skupper:", children=tuple(nodes)))
@@ -59,9 +59,10 @@ def _condition(status: ServiceStatus) -> dict[str, str]:
     return {"health": f"{status.health}: {status.detail}" if status.detail else status.health, "next": status.fix}
 
 
-def _sections(service: Service, sites: Sequence[ServiceSite], options: Options) -> tuple[Node, ...]:
+def _sections(service: Service, name: str, network: NetworkStatus, options: Options) -> tuple[Node, ...]:
     sections = []
     if options.verbose:
+        sites = network.service_sites(name)
         sections.append(Node("Sites:", children=tuple(_site(service, site, options) for site in sites)))
     if options.show_labels and service.labels:
         labels = tuple(Node(f"{key}={value}") for key, value in sorted(service.labels.items()))

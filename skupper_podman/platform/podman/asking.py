@@ -35,7 +35,8 @@ _SITE_URL: Final = f"amqps://{names.LOCAL_HOST}:5671"
 class Questions:
     """What to ask: entity types of the site's router; routers beyond it (address to type); ports to try from the
     site's network; whether the peers of outgoing connections must answer, too; ports that must hold a connection;
-    names that must have an address; health servers; and any tables (a router's address, a type) for the record."""
+    names that must have an address; health servers; and any tables (a router's address, a type) for the record.
+    Of types in ``columns`` only these attributes are wanted."""
 
     types: tuple[str, ...] = ()
     nodes: Mapping[str, str] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Questions:
     resolve: tuple[tuple[str, int], ...] = ()
     health: tuple[tuple[str, int], ...] = ()
     tables: tuple[tuple[str, str], ...] = ()
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def _probe(
         "limit": _LIMIT,
         "query": [_full(name) for name in questions.types],
         "nodes": [[node, _full(name)] for node, name in questions.nodes.items()],
+        "columns": {_full(name): columns for name, columns in questions.columns.items()},
         "peers": questions.peers,
         "dial": questions.ports,
         "talk": questions.talk,
@@ -173,7 +176,7 @@ def _halves(questions: Questions) -> tuple[Questions, Questions]:
     nodes, ports = list(questions.nodes.items()), questions.ports
     node, port = len(nodes) // 2, len(ports) // 2
     first = replace(questions, nodes=dict(nodes[:node]), ports=ports[:port])
-    return first, Questions((), dict(nodes[node:]), ports[port:])
+    return first, Questions((), dict(nodes[node:]), ports[port:], columns=questions.columns)
 
 
 def _by_tools(context: Context, router: ContainerInfo, questions: Questions) -> RouterAnswers:

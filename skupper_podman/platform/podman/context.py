@@ -143,8 +143,22 @@ class Context:
         self._recent = (self.monotonic(), found)
         return found
 
+    def partial_site(self) -> Observation:
+        """The site without the containers of its services; with many, Podman takes long to list them.
+
+        Raises:
+            NotEnabledError: there is none.
+        """
+        found = observe(self.api, self.names, partial=True)
+        if found.spec is None:
+            return self.site()
+        self._recent = (self.monotonic(), found)
+        return found
+
     def recent_site(self) -> Observation:
-        """The site as :meth:`site` saw it a moment ago, else as it is: for what is asked beside a probe.
+        """The site as it was seen a moment ago, else as it is, without the containers of services.
+
+        For what is asked beside a probe.
 
         Raises:
             NotEnabledError: there is none.
@@ -152,7 +166,7 @@ class Context:
         # Who holds the lock is changing the site.
         if self._recent is not None and self._held_lock is None and self.monotonic() - self._recent[0] < _MOMENT:
             return self._recent[1]
-        return self.site()
+        return self.partial_site()
 
 
 def _usable(path: Path, fallback: Path) -> Path:

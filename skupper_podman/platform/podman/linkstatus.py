@@ -17,9 +17,9 @@ from skupper_podman.desired.tokens import CLAIM_URL, LinkSecret
 from skupper_podman.model.link import Link, LinkStatus
 from skupper_podman.platform.podman.asking import Questions, RouterAnswers, peer_node
 from skupper_podman.platform.podman.observe import Observation
-from skupper_podman.platform.podman.servicestatus import established
+from skupper_podman.platform.podman.servicestatus import CONNECTION_COLUMNS, established
 
-QUESTIONS: Final = Questions(("connection", "connector"), peers=True)
+QUESTIONS: Final = Questions(("connection", "connector"), peers=True, columns={"connection": CONNECTION_COLUMNS})
 Clock = Callable[[], datetime.datetime]
 
 _LOG_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.\d+)? ([+-]\d{4})")

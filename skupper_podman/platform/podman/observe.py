@@ -50,6 +50,7 @@ class Observation:
     """A site as found. ``spec`` is None when there is none, or too little of it to know what it was.
 
     ``containers`` and ``volumes`` are all that carry our label; those containers that were inspected are detailed.
+    A ``partial`` one has no containers of services, and does not know where on the host these are published.
     """
 
     present: Present
@@ -63,6 +64,7 @@ class Observation:
     document: ServicesDocument = field(default_factory=ServicesDocument)
     damage: tuple[str, ...] = ()
     names: Names = names.DEFAULT
+    partial: bool = False
 
     @property
     def leftovers(self) -> bool:
@@ -109,15 +111,17 @@ def observe(
     certificates: bool = False,
     network: str = "",
     now: datetime.datetime | None = None,
+    partial: bool = False,
 ) -> Observation:
     """Look at the site called by the names ``own``; at containers named in ``inspect`` in detail, at all if it is None.
 
     With ``certificates`` each authority and credential is checked too, which takes a while; one that has ended ``now``
     counts as absent. ``network`` is the one to look for if there is no site: it may have been kept for other containers
-    when a site was deleted.
+    when a site was deleted. With ``partial`` the containers of services are left out: :func:`completed` adds them.
     """
+    wanted_labels: dict[str, str | None] = {**own.labels, own.component_label: None} if partial else {**own.labels}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        listing = pool.submit(api.containers, own.labels)
+        listing = pool.submit(api.containers, wanted_labels)
         volumes = {volume.name: volume for volume in api.volumes(own.labels)}
         containers = {item.name: item for item in listing.result() if is_site_container(own, item)}
     containers = _inspected(api, containers, inspect)
@@ -150,7 +154,17 @@ def observe(
         reader.document,
         tuple(reader.damage),
         own,
+        partial,
     )
+
+
+def completed(api: PodmanApi, site: Observation) -> Observation:
+    """A partial observation with the containers of services, which take Podman longer than all else."""
+    own = site.names
+    containers = {item.name: item for item in api.containers(own.labels) if is_site_container(own, item)}
+    reader = _Reader(own, site.trees, site.volumes, containers)
+    reader.files, reader.document = dict(site.present.files), site.document
+    return replace(site, containers=containers, services=reader.services(), partial=False)
 
 
 def _issued(

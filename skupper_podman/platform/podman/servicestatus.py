@@ -18,6 +18,16 @@ from skupper_podman.platform.podman.observe import Observation
 
 TYPES = ("connection", "router.address")
 """What the site's router is asked for."""
+CONNECTION_COLUMNS = ("container", "role", "dir", "host", "active", "opened", "uptimeSeconds")
+"""Of connections, what tells who is connected, and of links."""
+_LISTENER_COLUMNS = ("port", "operStatus")
+_COLUMNS = {
+    "connection": CONNECTION_COLUMNS,
+    "router.address": ("key", "name", "subscriberCount", "remoteCount"),
+    "tcpListener": _LISTENER_COLUMNS,
+    "httpListener": _LISTENER_COLUMNS,
+}
+"""These tables have a row for each service, or more."""
 
 
 def router_id(site: Observation, service: Service) -> str:
@@ -36,7 +46,7 @@ def questions(site: Observation) -> Questions:
     services = site.services
     nodes = {edge_node(router_id(site, service)): listener_type(service) for service in services}
     ports = [place for service in services for place in target_ports(service)]
-    return Questions(TYPES, nodes, tuple(dict.fromkeys(ports)))
+    return Questions(TYPES, nodes, tuple(dict.fromkeys(ports)), columns=_COLUMNS)
 
 
 def target_ports(service: Service) -> list[tuple[str, int]]:
@@ -59,9 +69,11 @@ class _Judge:
         self._containers = containers
         self._edges = _edges(answers)
         self._reachable = _reachable(answers)
+        label = site.names.address_label
+        self._by_address = {info.labels[label]: info for info in site.containers.values() if label in info.labels}
 
     def status(self, service: Service) -> ServiceStatus:
-        info = self._site.service_container(service.address)
+        info = self._by_address.get(service.address)
         targets = tuple(self._target(*place) for target in service.targets for place in _places(target))
         if info is None:
             return ServiceStatus(

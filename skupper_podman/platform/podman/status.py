@@ -6,6 +6,7 @@ reason; the number of questions does not grow with the number of services, and t
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,13 +21,13 @@ from skupper_podman.model.network import NetworkStatus
 from skupper_podman.model.status import Health, Probe, ServiceStatus, SiteStatus, VersionInfo
 from skupper_podman.platform.podman.asking import Questions, RouterAnswers, ask
 from skupper_podman.platform.podman.certstatus import certificate_probes, certificates
-from skupper_podman.platform.podman.containerstatus import examined
+from skupper_podman.platform.podman.containerstatus import Containers, examined
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.filestatus import disk_probe, file_probes
 from skupper_podman.platform.podman.hostimage import REPOSITORY
 from skupper_podman.platform.podman.linkstatus import QUESTIONS, link_statuses
 from skupper_podman.platform.podman.networkfile import read_network_status
-from skupper_podman.platform.podman.observe import Observation
+from skupper_podman.platform.podman.observe import Observation, completed
 from skupper_podman.platform.podman.servicestatus import questions, service_statuses
 from skupper_podman.platform.podman.syncstatus import sync_probes
 from skupper_podman.platform.podman.unitstatus import unit_probe
@@ -40,21 +41,21 @@ STALE = 75.0
 
 def site_status(context: Context) -> SiteStatus:
     """Probe the site; see :meth:`skupper_podman.platform.Platform.site_status`."""
-    site = context.site()
+    site = context.partial_site()
     spec = site.spec
     assert spec is not None
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        asking = pool.submit(ask, context, site, all_questions(site))
+    with ThreadPoolExecutor(max_workers=2) as pool:
         unit = pool.submit(unit_probe, context)
-        looked = pool.submit(examined, context, site.containers)
+        seen = pool.submit(_seen, context, site, all_questions(site))
         own = certificates(site, context.now())
         files = [*file_probes(site), disk_probe(context, site)]
-        answers, unit_result, containers = asking.result(), unit.result(), looked.result()
+        network = _network_status_probe(context, site)
+        (site, containers, answers), unit_result = seen.result(), unit.result()
     router = site.containers.get(site.names.router)
     probes = [containers.probe(name) for name in site.names.components]
     probes.append(_management_probe(site, answers))
     probes += _controller_probe(site, answers)
-    probes.append(_network_status_probe(context, site))
+    probes.append(network)
     probes += [*_network_probe(site, answers), *files, *certificate_probes(own, context.now())]
     probes += [_link_probe(status) for status in _links(context, site, answers)]
     probes += [_service_probe(status) for status in service_statuses(site, answers, containers)]
@@ -75,6 +76,19 @@ def site_status(context: Context) -> SiteStatus:
         namespace=spec.namespace,
         certificates=own,
     )
+
+
+def _seen(
+    context: Context, site: Observation, questions: Questions
+) -> tuple[Observation, Containers, RouterAnswers]:
+    """All of a site that was seen in part: its containers, looked at closely, and the answers of its routers."""
+    if site.spec is not None and site.spec.router_mode == "edge":
+        # There the services' routers are asked each in its own container.
+        site = completed(context.api, site)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asking = pool.submit(ask, context, site, questions)
+        whole = completed(context.api, site) if site.partial else site
+        return whole, examined(context, whole.containers), asking.result()
 
 
 def _management_probe(site: Observation, answers: RouterAnswers) -> Probe:
@@ -165,17 +179,20 @@ def _service_probe(status: ServiceStatus) -> Probe:
 
 def link_status(context: Context) -> tuple[LinkStatus, ...]:
     """Probe the links; see :meth:`skupper_podman.platform.Platform.link_status`."""
-    site = context.site()
+    site = context.partial_site()
     return _links(context, site, ask(context, site, QUESTIONS) if site.links else RouterAnswers())
 
 
 def service_status(context: Context) -> tuple[ServiceStatus, ...]:
     """Probe the services; see :meth:`skupper_podman.platform.Platform.service_status`."""
-    site = context.site()
+    site = context.partial_site()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        asking = pool.submit(ask, context, site, questions(site))
-        found = examined(context, site.containers)
-        return service_statuses(site, asking.result(), found)
+        seen = pool.submit(_seen, context, site, questions(site))
+        with contextlib.suppress(SkupperError):
+            # A network of many sites takes a while to read, which is asked for next: the routers are slower.
+            read_network_status(site)
+        whole, containers, answers = seen.result()
+    return service_statuses(whole, answers, containers)
 
 
 def network_status(context: Context) -> NetworkStatus:
