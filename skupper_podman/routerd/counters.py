@@ -58,8 +58,9 @@ class Totals:
             if address is not None:
                 address.ingress += 1
         if decision.locals:
-            inside = any(consumer.in_process for consumer in decision.locals)
-            if not inside or len(decision.locals) > 1:
+            consumers = decision.locals
+            inside = consumers[0].in_process if len(consumers) == 1 else any(each.in_process for each in consumers)
+            if not inside or len(consumers) > 1:
                 self.egress += 1
                 if address is not None:
                     address.egress += 1

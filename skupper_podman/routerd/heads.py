@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from skupper_podman.routerd.codec import Buffer, DecodeError, Incomplete, decode
@@ -24,6 +25,8 @@ from skupper_podman.routerd.sections import (
     DELIVERY_ANNOTATIONS,
     FOOTER,
     HEADER,
+    LISTS,
+    MAPS,
     MESSAGE_ANNOTATIONS,
     PROPERTIES,
     RA_DESCRIPTOR,
@@ -36,6 +39,7 @@ from skupper_podman.routerd.sections import (
     check_property_strings,
     map_pairs,
     padded,
+    texts,
 )
 
 MAX_HEAD: Final = 65536
@@ -49,7 +53,6 @@ LITE_NULL_BODY: Final = b"\x00\x53\x77\x40"
 BODY_CODES: Final = frozenset((DATA, SEQUENCE, VALUE))
 
 _U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
-_DATA_CODE = memoryview(b"\x53\x75")
 _SECTION_NAMES = {
     "amqp:header:list": HEADER,
     "amqp:delivery-annotations:map": DELIVERY_ANNOTATIONS,
@@ -111,7 +114,7 @@ class Head:
         """The application properties, decoded on first use; raises `DecodeError` when malformed."""
         if self._properties is None:
             raw = self._raw_application_properties
-            self._properties = {} if raw is None else checked_map(_exact(raw, 0))
+            self._properties = {} if raw is None else _map(raw)
         return self._properties
 
     @property
@@ -193,11 +196,14 @@ class HeadParser:
         size = len(data)
         while True:
             pos = self._pos
-            opened = read_descriptor(data, pos)
-            if opened is None:
-                self._need = size + 1
-                return False
-            code, value_at = opened
+            if pos + 3 <= size and data[pos] == 0 and data[pos + 1] == 0x53 and HEADER <= data[pos + 2] <= FOOTER:
+                code, value_at = data[pos + 2], pos + 3
+            else:
+                opened = read_descriptor(data, pos)
+                if opened is None:
+                    self._need = size + 1
+                    return False
+                code, value_at = opened
             if code in BODY_CODES:
                 return self._at_body(data, code, value_at)
             if code == FOOTER:
@@ -231,14 +237,14 @@ class HeadParser:
         if code == RA_DESCRIPTOR:
             if self._pos:
                 raise AnnotationsError("router annotations are not the first section")
-            head.annotations = read_annotations(data, value_at)
+            head.annotations = read_annotations(data, value_at, end)
             head.ra_length = end
             return
         if code <= self._code:
             raise DecodeError("message sections out of order")
         self._code = code
         if code == PROPERTIES:
-            items = padded(_exact(data, value_at), 13)
+            items = padded(texts(data, value_at, end, LISTS) or _exact(data, value_at), 13)
             check_property_strings(items)
             head.message_id, _, head.to, head.subject, head.reply_to, head.correlation_id, head.content_type = items[:7]
             group = items[10]
@@ -309,13 +315,33 @@ def _exact(data: Buffer, pos: int) -> Any:
         raise DecodeError(f"message section malformed: {error}") from None
 
 
-def read_annotations(data: Buffer, pos: int) -> RouterAnnotations:
-    """The router annotations whose list begins at ``pos`` and is present completely; raises `AnnotationsError`."""
+def read_annotations(data: Buffer, pos: int, end: int) -> RouterAnnotations:
+    """The router annotations whose list is at ``pos`` to ``end``; raises `AnnotationsError`."""
+    octets = bytes(data[pos:end])
+    return _known_annotations(octets) if len(octets) <= _KNOWN else _annotations(octets)
+
+
+#: Octets up to which annotations are remembered: streams of one neighbour have the same, and a peer that makes up
+#: others fills a cache of fixed size.
+_KNOWN: Final = 256
+
+
+def _annotations(octets: bytes) -> RouterAnnotations:
     try:
-        value = decode(data, pos)[0]
+        value = decode(octets)[0]
     except (DecodeError, Incomplete) as error:
         raise AnnotationsError(f"router annotations malformed: {error}") from None
     return RouterAnnotations.from_value(value)
+
+
+_known_annotations = lru_cache(maxsize=1024)(_annotations)
+
+
+def _map(raw: bytes) -> dict[Any, Any]:
+    items = texts(raw, 0, len(raw), MAPS)
+    if items and len(items) % 2 == 0:
+        return dict(zip(items[::2], items[1::2], strict=True))
+    return checked_map(_exact(raw, 0))
 
 
 def checked_map(value: Any) -> dict[Any, Any]:
@@ -381,7 +407,14 @@ class BodyReader:
                 pieces.append(view[pos:stop])
                 self._left = left - (stop - pos)
                 pos = stop
-            elif not self._partial and size - pos >= 8 and view[pos] == 0 and view[pos + 1 : pos + 3] == _DATA_CODE:
+            elif (
+                not self._partial
+                and size - pos >= 5
+                and view[pos] == 0
+                and view[pos + 1] == 0x53
+                and view[pos + 2] == 0x75
+                and (size - pos >= 8 or view[pos + 3] == 0xA0)
+            ):
                 pos = self._open(view, pos + 3)
             else:
                 self._partial += bytes(view[pos : pos + 1])

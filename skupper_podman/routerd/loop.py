@@ -7,8 +7,9 @@ protocol callbacks would cost several times that. What always holds:
 * an exception in a callback is handed to `on_error` and never stops the loop;
 * level-triggered epoll: a handler that leaves work undone is called again in the next turn, so a
   handler does a bounded amount of work and every descriptor gets its turn;
-* handlers given to `at_turn_end` run once per turn, after all events and timers: that is where
-  output collected by many small writes goes to the socket in one system call.
+* handlers given to `at_turn_end` run after the events and timers of a turn, and in a turn with many events
+  also in between: that is where output collected by many small writes goes to the socket in one system call,
+  but who waits for it need not wait for everybody.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ Handler = Callable[[int], None]
 Thunk = Callable[[], None]
 
 _LONGEST_WAIT = 60.0
+#: Handlers after which output goes out although the turn goes on; each time twice as many as before.
+_SHARE = 4
 #: Entries of the timer heap beyond which cancelled ones are taken out.
 _TIMERS = 1024
 
@@ -58,6 +61,8 @@ class Loop:
     def __init__(self, on_error: Callable[[BaseException], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
+        #: Descriptors registered in this turn: what was ready under their numbers may have been others, closed since.
+        self._fresh: set[int] = set()
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_number = 0
         self._most_timers = _TIMERS
@@ -82,6 +87,7 @@ class Loop:
         """Call `handler(events)` whenever one of `events` is ready on `fd`."""
         self._epoll.register(fd, events)
         self._handlers[fd] = handler
+        self._fresh.add(fd)
 
     def modify(self, fd: int, events: int) -> None:
         """Change the events of interest of a registered descriptor."""
@@ -93,6 +99,10 @@ class Loop:
             with contextlib.suppress(OSError):
                 self._epoll.unregister(fd)
 
+    def forget(self, fd: int) -> None:
+        """Forget a descriptor that is closed at once: the kernel takes it out of the set by itself."""
+        self._handlers.pop(fd, None)
+
     # -- calls ------------------------------------------------------------------------------------
 
     def call_soon(self, callback: Thunk) -> None:
@@ -100,7 +110,7 @@ class Loop:
         self._soon.append(callback)
 
     def at_turn_end(self, callback: Thunk) -> None:
-        """Run `callback` when this turn's events are done. The caller avoids giving it twice."""
+        """Run `callback` when this turn's events, or some of them, are done. The caller avoids giving it twice."""
         self._turn_end.append(callback)
 
     @property
@@ -151,22 +161,26 @@ class Loop:
             ready = []
         self.now = self._clock()
         self.crowd = len(ready)
-        handlers = self._handlers
+        handlers, fresh = self._handlers, self._fresh
+        fresh.clear()
+        left = share = _SHARE
         for fd, events in ready:
             handler = handlers.get(fd)
-            if handler is not None:
+            if handler is not None and fd not in fresh:
                 try:
                     handler(events)
                 except Exception as error:
                     self.on_error(error)
+            left -= 1
+            if not left:
+                left = share = 2 * share
+                self._run_turn_end()
         if self._timers:
             self._run_timers()
         while self._soon or self._turn_end:
             while self._soon:
                 self._call(self._soon.popleft())
-            pending, self._turn_end = self._turn_end, []
-            for callback in pending:
-                self._call(callback)
+            self._run_turn_end()
 
     def close(self) -> None:
         """Give the descriptors back. The loop cannot be used afterwards."""
@@ -186,6 +200,11 @@ class Loop:
         if not timers:
             return longest
         return min(longest, max(0.0, timers[0][0] - self._clock()))
+
+    def _run_turn_end(self) -> None:
+        pending, self._turn_end = self._turn_end, []
+        for callback in pending:
+            self._call(callback)
 
     def _run_timers(self) -> None:
         now = self.now
@@ -243,6 +262,12 @@ class Descriptor:
         """Take the descriptor out of the loop. Harmless when already done."""
         if self.fd >= 0:
             self._loop.unregister(self.fd)
+            self.fd = -1
+
+    def leave(self) -> None:
+        """As `close`, for who closes the descriptor itself right after this."""
+        if self.fd >= 0:
+            self._loop.forget(self.fd)
             self.fd = -1
 
 

@@ -232,7 +232,7 @@ class Message:
                 end = section_end(data, value_at, code)
                 if end > len(data):
                     raise AnnotationsError("message ends inside the router annotations")
-                message, pos = replace(message, annotations=read_annotations(data, value_at)), end
+                message, pos = replace(message, annotations=read_annotations(data, value_at, end)), end
                 continue
             if code < last or (code == last and code not in (DATA, SEQUENCE)):
                 raise DecodeError("message sections out of order")

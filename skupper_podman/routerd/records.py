@@ -76,6 +76,10 @@ class Records:
             probes.add(identity, measure, rate() if rate is not None else None)
         self._tell(identity, kind, "BEGIN")
 
+    def told(self, identity: str) -> bool:
+        """Whether somebody may hear of the record: not of a flow that has been a note only."""
+        return identity not in self._dormant
+
     def update(self, identity: str, attributes: Mapping[Attribute, Any]) -> None:
         """Set attributes of a record."""
         self.log.update(identity, attributes)

@@ -294,7 +294,7 @@ class Router:
         """What this router writes when it sends a message on."""
         if self.mode == "interior":
             return annotations.passed(self.node)
-        return RouterAnnotations(annotations.flags, annotations.to_override, None, (), self.mesh_id)
+        return annotations.entered(self.mesh_id)
 
     # -- in-process messages -------------------------------------------------------------------------
 

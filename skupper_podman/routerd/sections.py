@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -57,6 +57,9 @@ MESH_LENGTH: Final = 15
 MessageId: TypeAlias = ULong | uuid.UUID | bytes | str | int
 
 _LIST32 = struct.Struct(">BII")
+_COUNT32 = struct.Struct(">I")
+LISTS: Final = (0xC0, 0xD0)
+MAPS: Final = (0xC1, 0xD1)
 
 
 class AnnotationsError(DecodeError):
@@ -107,9 +110,20 @@ class RouterAnnotations:
     ingress: str | None = None
     trace: tuple[str, ...] = ()
     ingress_mesh: str | None = None
+    #: What has been made of these: the octets of the section, and the annotations that leave a router. Nearly all
+    #: streams from one neighbour share their annotations, see `heads.read_annotations`.
+    _octets: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _after: tuple[str, RouterAnnotations] | None = field(default=None, init=False, repr=False, compare=False)
 
     def encode(self) -> bytes:
         """Octets of the section with its descriptor; raises `EncodeError` for values out of range."""
+        octets = self._octets
+        if octets is None:
+            octets = self._encoded()
+            object.__setattr__(self, "_octets", octets)
+        return octets
+
+    def _encoded(self) -> bytes:
         flags = self.flags
         items = (
             (b"\x43" if flags == 0 else b"\x52" + bytes((flags,)) if 0 < flags < 256 else encode(UInt(flags)))
@@ -125,7 +139,22 @@ class RouterAnnotations:
 
     def passed(self, node: str) -> RouterAnnotations:
         """These annotations after ``node``, an interior router, has handled the message."""
-        return replace(self, ingress=self.ingress or node, trace=(*self.trace, node))
+        after = self._after
+        if after is None or after[0] != node:
+            made = RouterAnnotations(
+                self.flags, self.to_override, self.ingress or node, (*self.trace, node), self.ingress_mesh
+            )
+            after = node, made
+            object.__setattr__(self, "_after", after)
+        return after[1]
+
+    def entered(self, mesh: str) -> RouterAnnotations:
+        """These annotations when an edge router of this mesh id sends the message."""
+        after = self._after
+        if after is None or after[0] != mesh:
+            after = mesh, RouterAnnotations(self.flags, self.to_override, None, (), mesh)
+            object.__setattr__(self, "_after", after)
+        return after[1]
 
     @property
     def streaming(self) -> bool:
@@ -277,6 +306,41 @@ def _item(data: Buffer, pos: int) -> tuple[Any, int]:
             text = octets.decode("ascii")
             return (text if data[pos] == 0xA1 else Symbol(text)), end
     return decode(data, pos)
+
+
+def texts(data: Buffer, pos: int, end: int, forms: tuple[int, int]) -> list[Any] | None:
+    """The items of a list or map at ``pos`` to ``end`` when they are null or short ASCII text, else None.
+
+    ``forms`` are the constructors of the kind that is wanted, `LISTS` or `MAPS`.
+
+    As `decode`, which takes several times as long for what streams nearly always have.
+    """
+    form = data[pos]
+    if form == forms[1] and end - pos >= 9:
+        count = _COUNT32.unpack_from(data, pos + 5)[0]
+        pos += 9
+    elif form == forms[0] and end - pos >= 3:
+        count = data[pos + 2]
+        pos += 3
+    else:
+        return None
+    items: list[Any] = []
+    while pos < end:
+        code = data[pos]
+        if code == 0x40:
+            items.append(None)
+            pos += 1
+            continue
+        if (code != 0xA1 and code != 0xA3) or pos + 1 >= end:
+            return None
+        after = pos + 2 + data[pos + 1]
+        octets = bytes(data[pos + 2 : after])
+        if after > end or not octets.isascii():
+            return None
+        text = octets.decode("ascii")
+        items.append(text if code == 0xA1 else Symbol(text))
+        pos = after
+    return items if len(items) == count else None
 
 
 def _items(value: object, count: int) -> list[Any]:

@@ -24,7 +24,10 @@ CONNECT_TIMEOUT: Final = 3.0
 TIMED_OUT: Final = "connection timed out"
 #: `tcpi_rtt` of the kernel's `struct tcp_info`, in microseconds, at octet 68.
 _TCP_RTT: Final = struct.Struct("=I")
-_ACCEPT_BATCH: Final = 64
+_KIND: Final = socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+_MADE: Final = (0, errno.EISCONN)
+#: Connections taken before others have their turn, and before what these have to say goes out.
+_ACCEPT_BATCH: Final = 4
 _REST: Final = 0.1
 #: Seconds between two complaints about missing descriptors.
 _QUIET: Final = 10.0
@@ -46,8 +49,7 @@ def raise_descriptor_limit() -> int:
 
 
 def tune(sock: socket.socket) -> None:
-    """Non-blocking, no delay for small writes, and keep-alive probes for peers that vanish."""
-    sock.setblocking(False)
+    """No delay for small writes, and keep-alive probes for peers that vanish."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -72,6 +74,8 @@ class Dial:
 
     With `hedge`, a further connection to the same address is begun every so many seconds while none is answered, so
     that a network that comes back is noticed at once; the first that is made counts, the others are dropped.
+    `at_once` allows the callback before this is made: a server on this machine has answered by then, and a second call
+    of `connect` tells.
     """
 
     def __init__(
@@ -82,17 +86,25 @@ class Dial:
         callback: Dialled,
         family: str | None = None,
         hedge: float | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         self._loop = loop
         self._resolver = resolver
         self._host, self._port = where
         self._callback: Dialled | None = callback
         self._hedge = hedge
+        self._at_once = at_once
         self._left: list[Endpoint] = []
         self._pending: dict[socket.socket, Descriptor] = {}
         self._timers: list[Timer] = []
         self._error = ""
         resolver.lookup(self._host, self._port, self._found, family)
+
+    @property
+    def pending(self) -> bool:
+        """Whether the callback is still to come."""
+        return self._callback is not None
 
     def cancel(self) -> None:
         """Stop trying; the callback is not called any more."""
@@ -120,14 +132,19 @@ class Dial:
         if self._hedge is not None:
             self._timers.append(self._loop.call_later(self._hedge, lambda: self._begin(endpoint)))
         try:
-            sock = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            sock = socket.socket(endpoint.family, _KIND)
         except OSError as error:
             self._failed(describe(error))
             return
         tune(sock)
         code = sock.connect_ex(endpoint.sockaddr)
+        if self._at_once and code == errno.EINPROGRESS:
+            code = sock.connect_ex(endpoint.sockaddr)
+        if code in _MADE:
+            self._made(sock)
+            return
         self._pending[sock] = Descriptor(self._loop, sock.fileno(), EPOLLOUT, lambda _events: self._ready(sock))
-        if code not in (0, errno.EINPROGRESS, errno.EAGAIN):
+        if code not in (errno.EINPROGRESS, errno.EALREADY, errno.EAGAIN):
             self._failed(os.strerror(code))
 
     def _ready(self, sock: socket.socket) -> None:
@@ -136,6 +153,9 @@ class Dial:
             self._failed(os.strerror(code))
             return
         self._pending.pop(sock).close()
+        self._made(sock)
+
+    def _made(self, sock: socket.socket) -> None:
         self._discard()
         self._done(sock, "")
 
@@ -247,9 +267,9 @@ class Acceptor:
         self._retry = self._loop.call_later(1.0, self.start)
 
     def _open(self, endpoint: Endpoint) -> socket.socket:
-        sock = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        sock = socket.socket(endpoint.family, _KIND)
         try:
-            sock.setblocking(False)
+            tune(sock)  # inherited by what is accepted
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if endpoint.family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -274,7 +294,7 @@ class Acceptor:
                 if error.errno in _OUT_OF_DESCRIPTORS:
                     self._starved(listening)
                 return
-            tune(sock)
+            sock.setblocking(False)
             self._accepted(sock, address)
             if self._closed:
                 return

@@ -23,12 +23,12 @@ from skupper_podman.routerd.core.address import Mode, Namespace, Treatment
 from skupper_podman.routerd.core.edge import EdgeProxies
 from skupper_podman.routerd.core.limits import MAX_NUMBER
 from skupper_podman.routerd.flowlog import wire
-from skupper_podman.routerd.heads import BodyReader, HeadParser
+from skupper_podman.routerd.heads import BodyReader, HeadParser, section_end
 from skupper_podman.routerd.management.agent import MAX_INDENT
 from skupper_podman.routerd.management.conffile import NotationError, read_sections
 from skupper_podman.routerd.management.endpoint import answer
 from skupper_podman.routerd.message import Message, Properties, RouterAnnotations, compose
-from skupper_podman.routerd.sections import _short_text, _short_trace
+from skupper_podman.routerd.sections import LISTS, MAPS, _short_text, _short_trace, texts
 from tests.routerd.management.samples import sample_agent
 from tests.routerd.test_codec import VALUES
 
@@ -151,6 +151,44 @@ def test_a_body_does_not_depend_on_the_pieces(octets: bytes) -> None:
 # ------------------------------------------------------------------------------------------ annotations
 
 
+@given(
+    st.lists(st.none() | st.text(max_size=20) | st.text(alphabet="ab", max_size=300) | st.booleans(), max_size=9),
+    st.binary(max_size=4),
+)
+def test_short_texts_are_read_as_by_the_general_decoder(items: list[Any], more: bytes) -> None:
+    octets = encode(items)
+    found = texts(octets + more, 0, len(octets), LISTS)
+    assert found is None or found == items
+    plain = all(item is None or (isinstance(item, str) and item.isascii() and len(item) < 256) for item in items)
+    assert (found is not None) is (plain and bool(items))
+    assert texts(octets, 0, len(octets), MAPS) is None
+
+
+@given(st.binary(max_size=40), st.sampled_from([b"\xc0", b"\xd0\0\0\0", b"\xc0\x05\x02\xa1"]))
+def test_short_texts_of_any_octets_are_those_of_the_general_decoder(octets: bytes, first: bytes) -> None:
+    octets = first + octets
+    found = texts(octets, 0, len(octets), LISTS)
+    if found is not None and section_end(octets, 0, 0x73) == len(octets):
+        assert decode(octets) == (found, len(octets))
+
+
+def test_annotations_of_a_neighbour_are_decoded_and_passed_on_once() -> None:
+    octets = RouterAnnotations(flags=5, ingress="0/A", trace=("0/A",)).encode()
+    first, second = (HeadParser() for _ in range(2))
+    heads = [parser.feed(octets + b"\0\x53\x75\xa0\1x") for parser in (first, second)]
+    assert heads[0] is not None
+    assert heads[1] is not None
+    known, again = heads[0].annotations, heads[1].annotations
+    assert known is not None
+    assert known is again
+    assert known.passed("0/B") is known.passed("0/B")
+    assert known.passed("0/B") == RouterAnnotations(flags=5, ingress="0/A", trace=("0/A", "0/B"))
+    assert known.passed("0/C").trace == ("0/A", "0/C")
+    mesh = "m" * 15
+    assert known.entered(mesh) is known.entered(mesh)
+    assert known.entered(mesh) == RouterAnnotations(flags=5, ingress_mesh=mesh)
+
+
 def test_long_texts_and_traces_are_not_kept() -> None:
     _short_text.cache_clear()
     _short_trace.cache_clear()
@@ -160,8 +198,8 @@ def test_long_texts_and_traces_are_not_kept() -> None:
         assert decode(long.encode(), 0)[0].value[3] == list(long.trace)
     assert _short_text.cache_info().currsize <= 250_001
     assert _short_trace.cache_info().currsize == 0
-    short = RouterAnnotations(to_override="a", trace=("0/A", "0/B"))
-    assert short.encode() == short.encode()
+    short = [RouterAnnotations(to_override="a", trace=("0/A", "0/B")) for _ in range(2)]
+    assert short[0].encode() == short[1].encode()
     assert _short_trace.cache_info().hits == 1
     named = RouterAnnotations(trace=("0/" + "x" * 300,))
     assert decode(named.encode())[0].value[3] == list(named.trace)

@@ -121,9 +121,9 @@ class HttpConnector:
 
     def connect(self, wanted: int) -> None:
         """See that so many connections are being made; not while the server has just failed to answer."""
-        if self._retry is not None:
-            return
-        while self._dialling < wanted:
+        for _ in range(wanted - self._dialling):  # some may succeed or fail at once
+            if self._retry is not None:
+                return
             self._dialling += 1
             self._dial()
 

@@ -29,12 +29,13 @@ CAPACITY = 250
 class ConnectorFlow(TcpFlow):
     """A connection to the server, made for one request."""
 
+    __slots__ = ("_dial", "_own_end", "_request")
+
     direction = "out"
 
     def __init__(self, connector: TcpConnector) -> None:
         super().__init__(connector.router, connector, lite=False)
         self.peer = connector.where
-        self.record = ""
         self._dial: Dial | None = None
         self._request: Start | None = None
         self._own_end: dict[Attribute, Any] = {}
@@ -63,7 +64,9 @@ class ConnectorFlow(TcpFlow):
         self._latency_from = time.monotonic()
         connector.opened += 1
         super().begin(start, source)
-        self._dial = Dial(self.router.loop, self.router.resolver, (connector.host, connector.port), self._dialled)
+        where = connector.host, connector.port
+        dial = Dial(self.router.loop, self.router.resolver, where, self._dialled, at_once=True)
+        self._dial = dial if dial.pending else None
 
     def _dialled(self, sock: Any, error: str) -> None:
         self._dial = None
@@ -91,13 +94,15 @@ class ConnectorFlow(TcpFlow):
             self._unreachable()
             return
         self._adopt(sock)
-        self._own_end = own_end(sock)
         self._reply(request)
+        self._attend()
         if self.sock is not None:
             self._flush()
 
     def measure(self) -> dict[Attribute, Any]:
         """What the flow record says of it now."""
+        if not self._own_end and self.sock is not None:
+            self._own_end = own_end(self.sock)
         return {**super().measure(), **self._own_end}
 
     def _first_in(self) -> None:
@@ -148,6 +153,8 @@ class ConnectorFlow(TcpFlow):
             self._dial.cancel()
             self._dial = None
         self._request = None
+        if self.sock is not None and self.router.records.told(self.record):
+            self.measure()  # once more, while the socket still knows its address
         super()._close_socket(reset=reset)
 
 

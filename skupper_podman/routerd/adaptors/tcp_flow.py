@@ -65,6 +65,47 @@ _view: Final = memoryview(_buffer)
 class TcpFlow:
     """The common part of both ends. `sock` is None before the connection exists and after its end."""
 
+    # With so many attributes, a dictionary for each would take three times the memory and longer to make.
+    __slots__ = (
+        "_acknowledged",
+        "_ended",
+        "_in_settled",
+        "_last_acknowledged",
+        "_latency",
+        "_latency_from",
+        "_out_settled",
+        "_pending",
+        "_pending_size",
+        "_problem",
+        "_read_ended",
+        "_reader",
+        "_reading",
+        "_shut",
+        "_step",
+        "_tls",
+        "_waiting",
+        "_window",
+        "_windowed",
+        "_write_ended",
+        "descriptor",
+        "identity",
+        "last_in",
+        "last_out",
+        "lite",
+        "octets_in",
+        "octets_out",
+        "opened_at",
+        "origin",
+        "out",
+        "owner",
+        "peer",
+        "record",
+        "router",
+        "sock",
+        "source",
+        "window_closures",
+    )
+
     def __init__(self, router: Router, owner: Any, *, lite: bool) -> None:
         self.router = router
         self.owner = owner
@@ -74,6 +115,7 @@ class TcpFlow:
         self._tls = False
         self.peer = ""
         self.origin = ""
+        self.record = ""
         self.identity = router.next_connection_identity()
         self.opened_at = router.loop.now
         self.last_in: float | None = None
@@ -112,7 +154,12 @@ class TcpFlow:
     def _adopt(self, sock: Any) -> None:
         self.sock = sock
         self._tls = isinstance(sock, TlsSocket)
-        self.descriptor = Descriptor(self.router.loop, sock.fileno(), 0, self._on_io)
+
+    def _attend(self) -> None:
+        """Be told of the socket: also of its end, while nothing is read or written."""
+        if self.descriptor is None and self.sock is not None:
+            events = (EPOLLIN if self._reading else 0) | (EPOLLOUT if self._pending else 0)
+            self.descriptor = Descriptor(self.router.loop, self.sock.fileno(), events, self._on_io)
 
     def _on_io(self, events: int) -> None:
         if events & EPOLLOUT:
@@ -135,7 +182,7 @@ class TcpFlow:
         self._reading = wanted
         if self.descriptor is None:
             if wanted:
-                self.descriptor = Descriptor(self.router.loop, self.sock.fileno(), EPOLLIN, self._on_io)
+                self._attend()
         elif wanted:
             self.descriptor.add(EPOLLIN)
         else:
@@ -174,10 +221,10 @@ class TcpFlow:
             self._broken(error.errno or 0)
             return
         if size == 0:
-            self._want_read(False)
             self._read_ended = True
             out.finish()
             self._check_done()
+            self._want_read(False)  # in vain when it is closed by now, which is why it comes last
             return
         if self.last_in is None:
             self._first_in()
@@ -367,8 +414,9 @@ class TcpFlow:
         if self.sock is None or self._shut:
             return
         self._shut = True
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_WR)
+        if self._tls or not self._read_ended:  # else it is closed right away, which says the same
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
         if self.lite:
             self._settle_incoming(ACCEPTED_SETTLED)
         self._check_done()
@@ -441,7 +489,7 @@ class TcpFlow:
         self._pending.clear()
         self._pending_size = 0
         if self.descriptor is not None:
-            self.descriptor.close()
+            self.descriptor.leave()
             self.descriptor = None
         if sock is None:
             return

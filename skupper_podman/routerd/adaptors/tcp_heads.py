@@ -27,9 +27,12 @@ _ALPN: Final = b"\xa1\x04alpn"
 _LITE_TYPE: Final = b"\xa3" + bytes((len(LITE_CONTENT_TYPE),)) + LITE_CONTENT_TYPE.encode()
 
 
+_SHORT: Final = [b"\xa1" + bytes((size,)) for size in range(256)]
+
+
 def _string(text: str) -> bytes:
     octets = text.encode("utf-8")[:255]
-    return b"\xa1" + bytes((len(octets),)) + octets
+    return _SHORT[len(octets)] + octets
 
 
 def _properties(items: list[bytes]) -> bytes:

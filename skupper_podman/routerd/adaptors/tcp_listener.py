@@ -31,6 +31,8 @@ _REPLY_LIMIT: Final = 10.0
 class ListenerFlow(TcpFlow):
     """A client's connection."""
 
+    __slots__ = ("_answered", "_reply_key", "_reply_to")
+
     direction = "in"
 
     def __init__(self, listener: TcpListener, sock: Any, address: tuple[object, ...]) -> None:
@@ -80,6 +82,7 @@ class ListenerFlow(TcpFlow):
         if not self.lite and self.out is not None:
             self._want_read(True)
             self._read()
+        self._attend()
 
     def begin(self, start: Start, source: Source) -> None:
         """Take the reply, and what the client has to say."""

@@ -5,7 +5,8 @@ The hot path of the router. What always holds:
 * one read and one pass over the events per readiness, so no connection starves another;
 * output is produced only when the socket can take it: while octets wait for the socket (`blocked`)
   proton's frames are not even made, and whoever feeds this connection is told to pause;
-* all output of a turn leaves in as few system calls as possible, at the end of the turn;
+* all output of a turn leaves in as few system calls as possible, at the end of the turn or, where many deliveries
+  have come at once, after some of them: then who waits for it can begin while the others are looked at;
 * a pointer into proton is never used after `closed` is true: memory is freed at the end of that turn.
 """
 
@@ -35,6 +36,8 @@ SESSION_BACKLOG: Final = 4 * 1024 * 1024
 _LINGER: Final = 1.0
 #: Octets written to one socket per turn at most.
 _TURN_WRITE: Final = 4 * WRITE_SIZE
+#: Deliveries after which output goes out although more events wait; each time twice as many as before.
+_SHARE: Final = 8
 
 _peek = lib.pn_collector_peek
 _pop = lib.pn_collector_pop
@@ -171,6 +174,7 @@ class Engine:
         collector = self._collector
         deliveries = self.deliveries
         links = self.links
+        left = share = _SHARE
         while not self.closed:
             event = _peek(collector)
             if not event:
@@ -185,6 +189,10 @@ class Engine:
                     link = links.get(_delivery_link(delivery))
                     if link is not None:
                         link.on_delivery(delivery)
+                left -= 1
+                if not left:
+                    left = share = 2 * share
+                    self._put_out_early()
             elif kind == _LINK_FLOW:
                 link = links.get(_event_link(event))
                 if link is not None:
@@ -216,6 +224,22 @@ class Engine:
         self._dirty = False
         if self.closed or self._staged:
             return
+        ended = self._put_out()
+        self._handled()
+        if self.closed:
+            return
+        if ended and not self._staged:
+            self.lose("closed")
+            return
+        self._judge()
+
+    def _put_out_early(self) -> None:
+        """Send what there is in the middle of the events; what follows from that is left for the end of the turn."""
+        if self._dirty and not self._staged and not self.closed:
+            self._put_out()
+
+    def _put_out(self) -> bool:
+        """Make frames and send them, as far as the socket takes them; True when no frame will follow."""
         transport = self.transport
         total = 0
         ended = False
@@ -238,13 +262,7 @@ class Engine:
             if total >= _TURN_WRITE:
                 self.loop.call_later(0.0, self.touch)  # in the next turn: others come first
                 break
-        self._handled()
-        if self.closed:
-            return
-        if ended and not self._staged:
-            self.lose("closed")
-            return
-        self._judge()
+        return ended
 
     def _send(self, view: memoryview) -> bool:
         try:

@@ -80,7 +80,7 @@ class InDelivery:
         self.sink: Sink | None = None
         self.complete = False
         self.paused = False
-        self._held = bytearray()
+        self._held: bytes | bytearray = b""
         self._parser: HeadParser | None = HeadParser()
         self._q2_free = False
         self._ahead = 0
@@ -207,11 +207,18 @@ class InDelivery:
         parser = self._parser
         if parser is None:
             return
-        self._held += view
+        octets = bytes(view)
+        held = self._held
+        if not held:
+            self._held = octets
+        elif isinstance(held, bytearray):
+            held += octets
+        else:
+            self._held = bytearray(held) + octets
         conn = self.link.conn
-        conn.held += len(view)
+        conn.held += len(octets)
         try:
-            head = parser.feed(view)
+            head = parser.feed(octets)
         except CodecError as error:
             self._malformed(error)
             return
@@ -258,9 +265,9 @@ class InDelivery:
         if not complete and not self._q2_free and found.congested():
             self.paused = True
 
-    def _let_go(self) -> bytearray:
+    def _let_go(self) -> bytes | bytearray:
         """The octets held until now."""
-        held, self._held = self._held, bytearray()
+        held, self._held = self._held, b""
         self.link.conn.held -= len(held)
         return held
 

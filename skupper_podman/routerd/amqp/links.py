@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Final
 from skupper_podman.routerd.amqp.incoming import InDelivery
 from skupper_podman.routerd.amqp.outgoing import OutDelivery
 from skupper_podman.routerd.amqp.wire import (
+    ACCEPTED,
+    MODIFIED,
+    REJECTED,
+    RELEASED,
     Pointer,
     cstring,
     discriminator,
@@ -51,6 +55,7 @@ def _nowhere(_delivery: InDelivery, _start: Start) -> Sink | Outcome:
 
 Route = Callable[[InDelivery, Start], "Sink | Outcome"]
 _BLANK: Final = RouterAnnotations()
+_OUTCOMES: Final = {ACCEPTED: "accepted", REJECTED: "rejected", RELEASED: "released", MODIFIED: "modified"}
 
 
 class Counters:
@@ -68,7 +73,7 @@ class Counters:
 
     def count(self, outcome: Outcome) -> None:
         """Count a final outcome."""
-        name = {0x24: "accepted", 0x25: "rejected", 0x26: "released", 0x27: "modified"}.get(outcome.state)
+        name = _OUTCOMES.get(outcome.state)
         if name is not None:
             setattr(self, name, getattr(self, name) + 1)
 

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from skupper_podman.routerd.amqp.wire import (
+    ACCEPTED,
     MODIFIED,
     RECEIVED,
     REJECTED,
+    RELEASED,
     Pointer,
     ffi,
     get_condition,
@@ -32,6 +34,13 @@ if TYPE_CHECKING:
 
 #: Octets of one delivery that proton holds at most.
 ROOM: Final = 256 * 1024
+
+#: The outcomes that say nothing but what they are.
+_PLAIN: Final = {
+    (state, settled): Outcome(state, settled)
+    for state in (0, ACCEPTED, RELEASED)
+    for settled in (False, True)
+}
 
 _send = lib.pn_link_send
 _pending = lib.pn_delivery_pending
@@ -306,4 +315,5 @@ def _read_outcome(remote: Pointer, state: int, settled: bool) -> Outcome:
     if state == MODIFIED:
         failed = bool(lib.pn_disposition_is_failed(remote))
         return Outcome(state, settled, None, failed, bool(lib.pn_disposition_is_undeliverable(remote)))
-    return Outcome(state, settled)
+    found = _PLAIN.get((state, settled))
+    return Outcome(state, settled) if found is None else found

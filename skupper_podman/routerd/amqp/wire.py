@@ -117,6 +117,14 @@ def set_condition(condition: Pointer, name: str, description: str) -> None:
     lib.pn_condition_set_description(condition, cstring(description))
 
 
+_random = ""
+
+
 def discriminator(length: int = 15) -> str:
     """Random characters of the set that routers use in link names and temporary addresses."""
-    return base64.b64encode(os.urandom(length), b"+_").decode("ascii")[:length]
+    global _random
+    if len(_random) < length:
+        # For many at once: each TCP connection has an address of its own.
+        _random = base64.b64encode(os.urandom(3072), b"+_").decode("ascii")
+    taken, _random = _random[:length], _random[length:]
+    return taken

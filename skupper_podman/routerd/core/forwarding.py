@@ -52,7 +52,8 @@ class Paths(Protocol):
         """Connections of the neighbours among the routers ``nodes``."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as `Decision` is not: both are made for each message, and freezing doubles what that takes.
+@dataclass(slots=True)
 class Origin:
     """What forwarding needs to know of a delivery besides its destination.
 
@@ -72,7 +73,7 @@ class Origin:
     excluded: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decision:
     """Where one delivery goes, or its ``outcome`` (``released`` or ``rejected``) and the ``reason``.
 

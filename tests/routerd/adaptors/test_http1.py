@@ -588,6 +588,14 @@ def test_aggregation_of_nothing(router: Bench) -> None:
     router.quiet()
 
 
+def test_a_server_that_cannot_be_dialled_at_all_is_tried_again_later(router: Bench) -> None:
+    """The kernel refuses this address within the call, so that nothing is being dialled when the call is over."""
+    router.connect(80, host="255.255.255.255")
+    (connector,) = router.entities.http_connectors
+    assert router.do(lambda: (connector._dialling, connector._dials)) == (0, {})
+    wait_for(lambda: connector._dials_made > 2, "further attempts")
+
+
 def test_deleted_listener_ends_when_its_requests_have(router: Bench) -> None:
     release = threading.Event()
 

@@ -97,6 +97,7 @@ class Bench:
         self.peer.setblocking(False)
         self.flow = TcpFlow(self.router, self.owner, lite=lite)  # type: ignore[arg-type]
         self.flow._adopt(inside)
+        self.flow._attend()
         self.flow.out = self.network
         self.flow._want_read(True)
         head = Head()
@@ -294,6 +295,7 @@ def test_what_came_before_the_socket_is_all_sent_once_there_is_one(bench: Bench)
         piece = payload[cut : cut + 50_000]
         bench.flow.write(data_section_header(len(piece)) + piece)
     bench.flow._adopt(inside)
+    bench.flow._attend()
     bench.flow._flush()
     got = bytearray()
     for _ in range(3000):

@@ -94,6 +94,59 @@ def test_errors_are_reported_and_stop_nothing(loop: Loop, errors: list[BaseExcep
     writer.close()
 
 
+def test_output_need_not_wait_for_all_events_of_a_turn(loop: Loop) -> None:
+    pairs = [socket.socketpair() for _ in range(20)]
+    seen: list[str] = []
+
+    def handle() -> None:
+        seen.append("event")
+        if len(seen) == 1:
+            loop.at_turn_end(lambda: seen.append("output"))
+
+    for inside, outside in pairs:
+        loop.register(inside.fileno(), EPOLLIN, lambda _events: handle())
+        outside.send(b"x")
+    loop.turn()
+    assert seen.count("event") == len(pairs)
+    assert 0 < seen.index("output") < len(pairs) // 2
+    for pair in pairs:
+        loop.unregister(pair[0].fileno())
+        pair[0].close()
+        pair[1].close()
+
+
+def test_what_was_ready_under_a_number_is_not_told_to_who_has_it_now(loop: Loop) -> None:
+    """A handler closes another's descriptor and opens one, which gets its number."""
+    pairs = [socket.socketpair() for _ in range(2)]
+    seen: list[str] = []
+    made: list[socket.socket] = []
+
+    def handle(index: int) -> None:
+        seen.append("old")
+        if made:
+            return
+        other = pairs[1 - index][0]
+        number = other.fileno()
+        loop.forget(number)
+        other.close()
+        made.extend(socket.socketpair())
+        assert made[0].fileno() == number
+        loop.register(number, EPOLLIN, lambda _events: seen.append("new"))
+
+    for index, pair in enumerate(pairs):
+        loop.register(pair[0].fileno(), EPOLLIN, lambda _events, index=index: handle(index))
+        pair[1].send(b"x")
+    loop.turn()
+    assert seen == ["old"]
+    made[1].send(b"x")
+    loop.turn()
+    assert seen.count("new") == 1
+    for sock in (*made, *(sock for pair in pairs for sock in pair)):
+        if sock.fileno() >= 0:
+            loop.unregister(sock.fileno())
+        sock.close()
+
+
 def test_a_handler_may_unregister_another_that_is_ready(loop: Loop) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     seen: list[int] = []

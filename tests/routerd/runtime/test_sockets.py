@@ -90,6 +90,40 @@ def test_dial_reports_refusal(loop: Loop) -> None:
     assert reached == [(None, "Connection refused")]
 
 
+def test_dial_may_call_back_at_once(loop: Loop) -> None:
+    reached: list[tuple[socket.socket | None, str]] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = ("127.0.0.1", str(server.getsockname()[1]))
+        dial = Dial(loop, Resolver(loop), where, lambda sock, error: reached.append((sock, error)), at_once=True)
+        turn_until(loop, reached)  # type: ignore[arg-type]
+        assert not dial.pending
+        sock, error = reached[0]
+        assert sock is not None
+        assert error == ""
+        with sock:
+            assert sock.getpeername() == server.getsockname()
+            assert not sock.getblocking()
+    Dial(loop, Resolver(loop), where, lambda sock, error: reached.append((sock, error)), at_once=True)
+    turn_until(loop, reached[1:] or reached)  # type: ignore[arg-type]
+    assert reached[1:] == [(None, "Connection refused")]
+    assert loop.timers == 0 or all(entry[2].callback is None for entry in loop._timers)
+
+
+def test_accepted_connections_are_tuned(loop: Loop) -> None:
+    taken: list[object] = []
+    acceptor = Acceptor(loop, Resolver(loop), ("127.0.0.1", "0"), lambda sock, _address: taken.append(sock))
+    acceptor.start()
+    with socket.create_connection(("127.0.0.1", acceptor.ports[0])):
+        turn_until(loop, taken)
+        for sock in taken:
+            assert isinstance(sock, socket.socket)
+            assert not sock.getblocking()
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            sock.close()
+    acceptor.close()
+
+
 def test_taken_port_is_reported_once_and_bound_when_free(loop: Loop) -> None:
     errors: list[str] = []
     up: list[object] = []

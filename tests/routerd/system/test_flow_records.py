@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,7 +208,8 @@ def test_a_reset_is_the_reason(scenario: Scenario) -> None:
     reset(sock)
     front = scenario.flow(0, "reset", 77)
     assert front[RESULT] == "proton:io"
-    assert front[REASON].startswith("Connection reset by peer - async disconnect 127.0.0.1:")
+    # A skrouterd says either, as it happens to notice it.
+    assert re.match(r"Connection reset by peer - (async disconnect|recv error) 127\.0\.0\.1:", front[REASON])
 
 
 def test_rates_and_counts_are_told_while_it_lasts(scenario: Scenario) -> None:
