@@ -100,6 +100,8 @@ class Soak:
         self.cuts = 0
         self.disturbed = False
         self.over = threading.Event()
+        #: Held while a router is dead by intention.
+        self.lives = threading.Lock()
         self._lock = threading.Lock()
 
     def count(self, what: str, number: int = 1) -> None:
@@ -112,20 +114,32 @@ class Soak:
         with self._lock:
             self.failures.append(f"{time.strftime('%H:%M:%S')} {words}")
 
-    def cutter(self) -> None:
-        """Every 20 to 40 s cut one link for up to 25 s, silently every third time."""
+    def cutter(self, victims: list[Router]) -> None:
+        """Every 20 to 40 s cut one link for up to 25 s, silently every third time, or kill one of the victims."""
         while not self.over.wait(self.random.uniform(20, 40)):
-            relay = self.random.choice(self.relays)
             self.disturbed = True
             self.cuts += 1
-            if self.cuts % 3:
-                relay.cut()
+            if victims and self.random.random() < 0.7:
+                self._kill(self.random.choice(victims))
             else:
-                relay.silent = True
-            self.over.wait(self.random.uniform(1, 25))
-            relay.mend()
+                self._cut(self.random.choice(self.relays))
             self.over.wait(15)  # until every router has heard of it, connections may still take the old way
             self.disturbed = False
+
+    def _cut(self, relay: Relay) -> None:
+        if self.cuts % 3:
+            relay.cut()
+        else:
+            relay.silent = True
+        self.over.wait(self.random.uniform(1, 25))
+        relay.mend()
+
+    def _kill(self, router: Router) -> None:
+        with self.lives:
+            router.kill()
+            self.over.wait(self.random.uniform(0, 5))
+            router.start()
+        self.count("kills")
 
     def worker(self, number: int) -> None:
         """One client after another, until the end."""
@@ -236,7 +250,7 @@ def ours(plan: Plan) -> dict[str, Router]:
     return {name: router for name, router in plan.routers.items() if router.command[0] == sys.executable}
 
 
-def run(minutes: float, seed: int, workers: int) -> int:
+def run(minutes: float, seed: int, workers: int, *, kill: bool) -> int:
     """Everything; the exit code."""
     with running(Path(tempfile.mkdtemp(prefix="soak-"))) as lab:
         plan = Plan(lab)
@@ -247,11 +261,12 @@ def run(minutes: float, seed: int, workers: int) -> int:
         threads = [threading.Thread(target=soak.worker, args=(number,), daemon=True) for number in range(workers)]
         for thread in threads:
             thread.start()
-        cutter = threading.Thread(target=soak.cutter, daemon=True)
+        victims = [plan.routers[name] for name in ("S2", "S4")] if kill else []
+        cutter = threading.Thread(target=soak.cutter, args=(victims,), daemon=True)
         cutter.start()
         deadline = time.monotonic() + minutes * 60
         time.sleep(min(600.0, minutes * 15))  # a quarter, until pools and buffers have seen their worst moment
-        before = {name: state(router) for name, router in ours(plan).items()}
+        before = wait_for(lambda: {name: state(router) for name, router in ours(plan).items()}, "state", 60)
         while time.monotonic() < deadline:
             time.sleep(min(30.0, max(0.1, deadline - time.monotonic())))
             progress(soak, plan, deadline)
@@ -277,7 +292,8 @@ def run(minutes: float, seed: int, workers: int) -> int:
 def revive(soak: Soak, plan: Plan) -> None:
     """Start again what has crashed; a real skrouterd may, one of ours must not."""
     for name, router in plan.routers.items():
-        code = router.process.poll() if router.process is not None else None
+        with soak.lives:
+            code = router.process.poll() if router.process is not None else None
         if code is None:
             continue
         print(f"{name} has ended with status {code}, see {router.log_file}", flush=True)
@@ -290,7 +306,8 @@ def revive(soak: Soak, plan: Plan) -> None:
 
 def progress(soak: Soak, plan: Plan, deadline: float) -> None:
     """One line while it runs."""
-    memory = ", ".join(f"{name} {router.memory() >> 20}" for name, router in ours(plan).items())
+    with soak.lives:
+        memory = ", ".join(f"{name} {router.memory() >> 20}" for name, router in ours(plan).items())
     left = max(0, round(deadline - time.monotonic()))
     total = sum(number for kind, number in soak.counts.items() if kind in ("echo", "short", "bulk", "reset"))
     counts = f"{total} connections, {soak.cuts} cuts, {len(soak.failures)} failures"
@@ -319,9 +336,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--kill", action="store_true", help="also kill transit routers")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    return run(arguments.minutes, arguments.seed, arguments.workers)
+    return run(arguments.minutes, arguments.seed, arguments.workers, kill=arguments.kill)
 
 
 if __name__ == "__main__":

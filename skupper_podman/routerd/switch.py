@@ -125,8 +125,8 @@ def to_connection(conn: AmqpConnection, start: Start) -> OutDelivery | Discard |
     """A delivery towards a neighbour: on the data link of its priority, or as a stream."""
     role: Any = conn.role
     if not start.complete:
-        stream: OutDelivery = role.stream_connection().stream(start)
-        return stream
+        carrier: AmqpConnection = role.stream_connection()
+        return None if carrier.lost else carrier.stream(start)
     priority = DEFAULT_PRIORITY if start.priority is None else min(9, start.priority)
     link: OutLink | None = role.data_link(priority)
     if link is None:

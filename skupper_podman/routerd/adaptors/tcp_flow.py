@@ -273,6 +273,9 @@ class TcpFlow:
             self._refused(outcome)
         if outcome.settled:
             self.out = None
+            if not self._read_ended:  # the far end takes nothing more, and would not hear of an end either
+                self._read_ended = True
+                self._want_read(False)
         self._check_done()
 
     def _refused(self, outcome: Outcome) -> None:

@@ -171,7 +171,9 @@ class EdgeUpRole(Role):
     # -- use ---------------------------------------------------------------------------------------
 
     def sink(self, start: Start) -> Sink | None:
-        """A delivery up: on the uplink, or as a stream."""
+        """A delivery up: on the uplink, or as a stream; None when it is lost, which the core may not know yet."""
+        if self.conn.lost:
+            return None
         if not start.complete:
             return self.conn.stream(start)
         if self.uplink is None or self.uplink.pointer is None:

@@ -92,6 +92,8 @@ class Engine:
         self._collector: Pointer = lib.pn_collector()
         lib.pn_connection_collect(self.connection, self._collector)
         self.closed = False
+        #: From the beginning of the end on: whoever is told of it must not begin anything here again.
+        self.lost = False
         self.blocked = False
         self.links: dict[Pointer, LinkHandler] = {}
         self.deliveries: dict[Pointer, DeliveryHandler] = {}
@@ -337,8 +339,9 @@ class Engine:
 
     def lose(self, reason: str) -> None:
         """The connection is over: tell everybody, close the socket, free proton's memory after this turn."""
-        if self.closed:
+        if self.lost:
             return
+        self.lost = True
         for delivery in list(self.deliveries.values()):
             delivery.on_lost()
         self.on_lost(reason)

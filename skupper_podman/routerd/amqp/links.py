@@ -257,7 +257,7 @@ class OutLink(Link):
 
     def full(self) -> bool:
         """Whether the peer is so far behind, by octets or by deliveries, that it gets no further messages."""
-        if self.pointer is None or self.outstanding >= MAX_OUTSTANDING:
+        if self.pointer is None or self.conn.lost or self.outstanding >= MAX_OUTSTANDING:
             return True
         return self.conn.outgoing_bytes(self.session) > self.conn.session_share()
 

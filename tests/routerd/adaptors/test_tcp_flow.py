@@ -256,6 +256,21 @@ def test_nonsense_in_the_body_ends_the_flow(bench: Bench) -> None:
     assert bench.network.outcomes[-1].settled
 
 
+def test_a_far_end_that_settles_before_the_end_leaves_nothing_behind(bench: Bench) -> None:
+    bench.peer.sendall(b"some")
+    bench.turn()
+    bench.flow.outcome(Outcome(ACCEPTED, True))
+    bench.peer.sendall(b"more that nobody takes")
+    bench.turn()
+    assert bench.owner.ended == []
+    bench.flow.write(data_section_header(6) + b"answer")
+    bench.flow.finish()
+    bench.turn()
+    assert bench.owner.ended == [bench.flow]
+    with contextlib.suppress(ConnectionResetError):
+        assert bench.read() == b"answer"
+
+
 def test_other_encapsulation_is_refused(bench: Bench) -> None:
     other = Bench()
     head = Head()
