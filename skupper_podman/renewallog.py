@@ -22,31 +22,54 @@ _LIMIT: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """A certificate that was renewed: its holder trusts the authority with that fingerprint since that time.
+
+    ``until`` is the end of the new certificate, None where that was not noted.
+    """
+
+    authority: str
+    time: datetime.datetime
+    until: datetime.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RenewalLog:
     """The log in a directory tree; one process writes it."""
 
     tree: Tree
 
-    def authorities(self) -> Mapping[str, str]:
-        """Fingerprint of the authority of the last certificate of each subject."""
-        try:
-            document = json.loads(self.tree.read(FILE, _LIMIT) or b"{}")
-            return {str(name): str(entry["authority"]) for name, entry in document.items()}
-        except (SkupperError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return {}
+    def renewals(self) -> Mapping[str, Renewal]:
+        """The last renewal of each subject."""
+        return {name: found for name, entry in self._entries().items() if (found := _renewal(entry)) is not None}
 
-    def note(self, subject: str, authority: str, now: datetime.datetime) -> None:
-        """Note that ``subject`` has a certificate of the authority with that fingerprint now.
+    def note(self, subject: str, renewal: Renewal) -> None:
+        """Note that the certificate of ``subject`` was renewed.
 
         Raises:
             PlatformError: it cannot be written.
         """
+        entries = self._entries()
+        entries.pop(subject, None)
+        kept = list(entries.items())[-(MOST - 1) :]
+        entry = {"authority": renewal.authority, "time": rfc3339(renewal.time)}
+        if renewal.until is not None:
+            entry["until"] = rfc3339(renewal.until)
+        self.tree.write(FILE, json.dumps(dict([*kept, (subject, entry)]), indent=1).encode(), 0o600)
+
+    def _entries(self) -> dict[str, object]:
         try:
             document = json.loads(self.tree.read(FILE, _LIMIT) or b"{}")
         except (SkupperError, ValueError, RecursionError):
-            document = {}
-        entries = document if isinstance(document, dict) else {}
-        entries.pop(subject, None)
-        kept = list(entries.items())[-(MOST - 1) :]
-        entry = {"authority": authority, "time": rfc3339(now)}
-        self.tree.write(FILE, json.dumps(dict([*kept, (subject, entry)]), indent=1).encode(), 0o600)
+            return {}
+        return document if isinstance(document, dict) else {}
+
+
+def _renewal(entry: object) -> Renewal | None:
+    if not isinstance(entry, dict):
+        return None
+    try:
+        until = datetime.datetime.fromisoformat(str(entry["until"])) if "until" in entry else None
+        return Renewal(str(entry["authority"]), datetime.datetime.fromisoformat(str(entry["time"])), until)
+    except (ValueError, KeyError):
+        return None

@@ -1,4 +1,4 @@
-"""What `launch.py` and `remove.py` do. Python 3.6, standard library only.
+"""What `launch.py`, `remove.py` and `renew.py` do. Python 3.6, standard library only.
 
     commands.py    command lines, exit codes, one line for each failure
     failures.py    the failures, each with its exit code and a way out
@@ -15,12 +15,21 @@
     running.py     one face for a service and a container: start, stop, restart, is it running
     management.py  AMQP to the running router: what it has, changes without a restart
     checks.py      everything that is looked at before something is changed
-    install.py     launch: from a bundle and what is there to a plan, and carrying it out
+    credentials.py which credential is to be installed, and putting it in place
+    kept.py        bundles that were launched, for the way back
+    former.py      what launch.sh of a 1.9 bundle put here
+    situation.py   what a launch finds, and what follows from it; the plan of --dry-run
+    install.py     carrying out a launch
     report.py      --status
     removal.py     remove
+    certificate.py what a certificate says of its time; would it be let in
+    libcrypto.py   new keys and signatures, by the OpenSSL that Python uses
+    renewal.py     the next certificate, from the site
+    schedule.py    the timer by which renew.py is called
 
 Files touched: `/var/lib/skupper/bundle/NAME` (and systemd's `/var/lib/private/skupper/bundle/NAME`) and
-`/etc/systemd/system/NAME.service` for root; `~/.local/share/skupper/bundle/NAME` and
-`~/.config/systemd/user/NAME.service` for others. Programs run: systemctl, loginctl, podman or docker, skrouterd.
+`NAME.service`, `NAME_renewal.service` and `NAME_renewal.timer` in `/etc/systemd/system` for root; in
+`~/.local/share/skupper/bundle/NAME` and `~/.config/systemd/user` for others. Programs run: systemctl, loginctl, podman
+or docker, skrouterd.
 Nothing is downloaded, but an image where the bundle has none and the gateway is to run in a container.
 """

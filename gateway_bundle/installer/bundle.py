@@ -31,7 +31,6 @@ class Bundle:
         self.made_at = str(self.manifest["created"])
         self.registration = str(self.manifest.get("registration") or "")
         self.created = _time(self.manifest["created"])
-        self.expires = _time(self.manifest["credentialExpires"])
         self.site = str(self.manifest["site"]["id"])
         self.edge = (str(self.manifest["edge"]["host"]), int(self.manifest["edge"]["port"]))
 
@@ -39,6 +38,11 @@ class Bundle:
     def router(self) -> Dict[str, Any]:
         """What the manifest says of routers."""
         return dict(self.manifest["router"])
+
+    @property
+    def renewal_url(self) -> str:
+        """Where the site renews the credential; empty if nowhere."""
+        return str(self.manifest.get("renewal") or "")
 
     @property
     def bindings(self) -> List[Dict[str, Any]]:
@@ -92,10 +96,6 @@ class Bundle:
     def is_kept(self) -> bool:
         """Whether it is a copy that was kept by an earlier launch."""
         return os.path.basename(os.path.dirname(self.path)) == "bundles"
-
-    def seconds_valid(self, now: datetime.datetime) -> float:
-        """How long the credential is still valid."""
-        return (self.expires - now).total_seconds()
 
 
 def _manifest(path: str) -> Dict[str, Any]:

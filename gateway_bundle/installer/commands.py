@@ -1,4 +1,4 @@
-"""The command lines of `launch.py` and `remove.py`: what was asked for, exit codes, one line for each failure."""
+"""The command lines of the three programs: what was asked for, exit codes, one line for each failure."""
 
 import argparse
 import contextlib
@@ -9,12 +9,14 @@ import signal
 import sys
 from typing import Any, Iterator, List
 
-from . import checks, report, state
+from . import checks, kept, report, schedule, state
 from .bundle import Bundle
 from .failures import MISSING, USAGE, Failure
-from .install import TYPES, Launch, Options, kept_bundles
+from .install import Launch
 from .places import Places
 from .removal import Removal
+from .renewal import Renewal
+from .situation import TYPES, Options, Situation
 
 _CODES = """\
 exit codes:
@@ -42,6 +44,13 @@ def remove(directory: str, words: List[str]) -> int:
     """Run `remove.py` of the bundle in `directory`; gives the exit code."""
     with _failures() as outcome:
         outcome.code = _remove(directory, words)
+    return outcome.code
+
+
+def renew(directory: str, words: List[str]) -> int:
+    """Run `renew.py`, of a bundle or installed, in `directory`; gives the exit code."""
+    with _failures() as outcome:
+        outcome.code = _renew(directory, words)
     return outcome.code
 
 
@@ -132,25 +141,24 @@ def _launch(directory: str, words: List[str]) -> int:
     if asked.check:
         return _check(bundle, options, asked.json, now)
     if asked.dry_run:
-        planned = Launch(bundle, options, now)
+        planned = Situation(bundle, options, now)
         _say("Launch gateway %s, generation %d:" % (bundle.name, bundle.generation))
         for line in planned.plan():
             _say("  " + line)
         _say("Nothing has been changed.")
-        for finding in planned.findings:
-            if finding.failure:
-                raise finding.failure
+        planned.raise_findings()
         return 0
     with state.locked(Places(bundle.name, bundle.kind, os.getuid(), os.environ)):
         return _do(bundle, options, now)
 
 
 def _do(bundle: Bundle, options: Options, now: datetime.datetime) -> int:
-    planned = Launch(bundle, options, now)
+    planned = Situation(bundle, options, now)
+    launched = Launch(planned, _say)
     if planned.unchanged and not options.foreground:
         _say("gateway %s: already running, generation %d" % (bundle.name, bundle.generation))
     else:
-        planned.apply(_say)
+        launched.apply()
     if options.foreground:
         return _foreground(planned)
     if not options.start:
@@ -158,18 +166,20 @@ def _do(bundle: Bundle, options: Options, now: datetime.datetime) -> int:
         return 0
     for name, port in sorted(planned.changed_ports.items()):
         _say("forward %s listens at port %d" % (name, port))
+    if planned.not_renewed and planned.here:
+        _say("Note: the credential is not renewed by itself: %s" % planned.not_renewed)
     if planned.runner.supervised and not planned.elsewhere and not planned.runner.systemd.lingers():
         user = os.environ.get("USER") or str(os.getuid())
         _say("Warning: it ends with your last login; ask an administrator for: loginctl enable-linger %s" % user)
     if options.wait > 0:
-        planned.await_link()
+        launched.await_link()
         _say("gateway %s: connected to %s:%d, generation %d" % (bundle.name, *bundle.edge, bundle.generation))
     else:
         _say("gateway %s: launched, generation %d" % (bundle.name, bundle.generation))
     return 0
 
 
-def _foreground(planned: Launch) -> int:
+def _foreground(planned: Situation) -> int:
     """Become the router."""
     assert planned.router is not None
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
@@ -186,7 +196,7 @@ def _before(bundle: Bundle) -> Bundle:
     known = state.load(places)
     if known is None:
         raise Failure(MISSING, "gateway %s is not installed for this user" % bundle.name)
-    for path in kept_bundles(places):
+    for path in kept.directories(places):
         found = Bundle(path)
         if found.generation < int(known["generation"]):
             return found
@@ -194,15 +204,17 @@ def _before(bundle: Bundle) -> Bundle:
 
 
 def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.datetime) -> int:
+    credential = ""
     findings = [checks.Finding("integrity", True, "every file of the bundle is what it was when it was made")]
     try:
-        planned = Launch(bundle, options, now)
+        planned = Situation(bundle, options, now)
         findings += planned.findings
+        credential = planned.credentials.directory
         if planned.router:
             findings.append(checks.Finding("router", True, planned.router.title))
     except Failure as failure:
         findings.append(checks.Finding("prerequisites", False, failure.message, failure))
-    findings.append(checks.site(bundle))
+    findings.append(checks.site(bundle, credential))
     findings += [checks.target(binding) for binding in bundle.bindings]
     if as_json:
         _say(json.dumps({"gateway": bundle.name, "checks": [item.document() for item in findings]}, indent=4))
@@ -246,4 +258,25 @@ def _remove(directory: str, words: List[str]) -> int:
     with state.locked(places):
         planned.apply()
     _say("gateway %s: removed" % bundle.name)
+    return 0
+
+
+def _renew(directory: str, words: List[str]) -> int:
+    parser = _Parser(
+        prog="renew.py", description="Renew the credential of the installed gateway, if it is time for it."
+    )
+    parser.add_argument("--now", action="store_true", help="also before it is time")
+    asked = parser.parse_args(words)
+    found = schedule.settings(directory)
+    if found is None:
+        bundle = Bundle(directory)
+        places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
+        if state.load(places) is None:
+            raise Failure(MISSING, "gateway %s is not installed for this user" % bundle.name, "launch it: ./launch.py")
+        if not bundle.renewal_url:
+            raise Failure(MISSING, "the site that made the bundle renews no credential")
+        found = {"gateway": bundle.name, "url": bundle.renewal_url, "directory": places.credential}
+    now = datetime.datetime.now(datetime.timezone.utc)
+    done = Renewal(found["directory"], found["url"], now).look(asked.now)
+    _say("gateway %s: %s" % (found["gateway"], done))
     return 0

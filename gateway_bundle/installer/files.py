@@ -1,10 +1,12 @@
 """Writing files so that they are never half there, and taking it back when what follows fails."""
 
+import contextlib
+import fcntl
 import functools
 import os
 import shutil
 import tempfile
-from typing import Callable, List, Optional
+from typing import Callable, Iterator, List, Optional
 
 
 class Changes:
@@ -84,3 +86,14 @@ def write(path: str, content: bytes, mode: int) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+@contextlib.contextmanager
+def held(directory: str) -> Iterator[None]:
+    """Keep others who do the same out of a directory, as long as they are at work. No file is left of it."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,5 +1,6 @@
 """Where a gateway's files are on this host, for root and for others."""
 
+import hashlib
 import os
 from typing import Mapping
 
@@ -29,6 +30,22 @@ class Places:
         return os.path.join(self.units, self.name + ".service")
 
     @property
+    def schedule(self) -> str:
+        """The unit file of the credential's renewal, without its suffix; no gateway's name has such a letter."""
+        return os.path.join(self.units, self.name + "_renewal")
+
+    @property
+    def program(self) -> str:
+        """The program that renews the credential: a copy without secrets, for whom the service runs as."""
+        return os.path.join(self.directory, "program")
+
+    @property
+    def user(self) -> str:
+        """The user that systemd makes for the service as root. Nobody else on the host has a name like this."""
+        digest = hashlib.sha256(self.name.encode()).hexdigest()[:8]
+        return "skupper-%s-%s" % (self.name.replace(".", "-")[:14].rstrip("-"), digest)
+
+    @property
     def config(self) -> str:
         """The router's configuration."""
         return os.path.join(self.directory, "config", "skrouterd.json")
@@ -37,6 +54,11 @@ class Places:
     def certificates(self) -> str:
         """The credential's directory."""
         return os.path.join(self.directory, "skupper-router-certs")
+
+    @property
+    def credential(self) -> str:
+        """The directory with the certificate and key of the link."""
+        return os.path.join(self.certificates, "conn1-profile")
 
     @property
     def private(self) -> str:

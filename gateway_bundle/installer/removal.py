@@ -6,14 +6,16 @@ import os
 import shutil
 from typing import List
 
-from . import state
+from . import kept, state
 from .engines import OWN_IMAGE, Engine
 from .failures import Failure
 from .files import read
-from .install import TYPES, Former, kept_bundles
+from .former import Former
 from .places import Places
 from .processes import run
 from .running import Runner
+from .schedule import Schedule
+from .situation import TYPES
 from .systemd import Systemd
 
 
@@ -31,6 +33,7 @@ class Removal:
         former = Former(places)
         self.former = former if former.exists else None
         self.runners = self._runners()
+        self.schedule = Schedule(places, str(self.known.get("type", "")))
 
     def _runners(self) -> List[Runner]:
         """Every type of which something is there: a launch that was cut short may have left more than one."""
@@ -49,6 +52,8 @@ class Removal:
     def plan(self) -> List[str]:
         """What goes, line by line."""
         lines = ["stop and remove %s %s" % (runner.kind, self.places.name) for runner in self.runners]
+        if self.schedule.exists:
+            lines.append("remove the timer that renews its credential")
         if self.former:
             lines.append("stop and remove what launch.sh of a 1.9 bundle put here")
         if os.path.exists(self.places.directory) and not self.keep_config:
@@ -65,11 +70,13 @@ class Removal:
         for directory, _names, files in os.walk(self.places.units):
             if directory.endswith(".wants"):
                 wants += [name for name in files if name.endswith((".service", ".timer"))]
-        return all(name == self.places.name + ".service" for name in wants)
+        own = (self.places.name + ".service", os.path.basename(self.places.schedule) + ".timer")
+        return all(name in own for name in wants)
 
     def apply(self) -> None:
         """Remove it; raises Failure naming what is left."""
         linger_ends = self._linger_ends()
+        self.schedule.remove()
         for runner in self.runners:
             runner.uninstall()
             if runner.active():
@@ -90,7 +97,7 @@ class Removal:
     def _remove_images(self) -> None:
         """Images that were made of a bundle's router; with purge also the one that was loaded or pulled."""
         images = {str(self.known.get("image") or "")}
-        for path in kept_bundles(self.places):
+        for path in kept.directories(self.places):
             content = read(os.path.join(path, "manifest.json")) or b"{}"
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 digest = json.loads(content.decode())["router"]["runtime"]["digest"]

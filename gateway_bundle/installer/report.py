@@ -5,14 +5,15 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import checks, state
-from .bundle import LINK
+from . import certificate, checks, state
 from .failures import EXPIRED, MISSING, NO_LINK, NOT_STARTED, Failure
 from .files import read
 from .install import is_link
 from .management import Management, ManagementError
 from .places import Places
+from .renewal import last_problem
 from .running import Runner
+from .schedule import Schedule
 
 BRIDGES = ("tcpConnector", "httpConnector", "tcpListener", "httpListener")
 
@@ -32,13 +33,12 @@ def report(places: Places, now: datetime.datetime) -> Tuple[Dict[str, Any], int]
         "running": False,
         "site": "%s:%s" % (manifest["edge"]["host"], manifest["edge"]["port"]),
         "link": "down",
-        "credentialExpires": known["credentialExpires"],
         "bindings": [],
         "forwards": [],
         "problems": [],
     }
     problems: List[str] = found["problems"]
-    code = _credential(found, known, now, problems)
+    code = _credential(places, found, known, now, problems)
     rows = _ask(places, known, found, problems)
     for item in manifest["bindings"]:
         target = checks.target(item)
@@ -64,14 +64,36 @@ def _manifest(places: Places, generation: int) -> Dict[str, Any]:
         raise Failure(1, "%s is damaged" % places.bundles, "launch the bundle again") from error
 
 
-def _credential(found: Dict[str, Any], known: Dict[str, Any], now: datetime.datetime, problems: List[str]) -> int:
-    end = datetime.datetime.strptime(known["credentialExpires"], "%Y-%m-%dT%H:%M:%SZ")
-    days = (end.replace(tzinfo=datetime.timezone.utc) - now).total_seconds() / 86400
-    found["credentialDaysLeft"] = int(days)
-    if days <= 0:
-        problems.append("the credential has expired")
+def _credential(
+    places: Places, found: Dict[str, Any], known: Dict[str, Any], now: datetime.datetime, problems: List[str]
+) -> int:
+    """What the certificate itself says, and whether somebody sees to it that there will be another."""
+    try:
+        pem = read(os.path.join(places.credential, "tls.crt")) or b""
+        end, due = certificate.validity(pem)[1], certificate.renewal(pem)
+    except ValueError as error:
+        raise Failure(1, "%s: %s" % (places.credential, error), "launch the bundle again") from error
+    found["credentialExpires"] = _text(end)
+    found["credentialDaysLeft"] = (end - now).days
+    found["renewalDue"] = _text(due)
+    found["notRenewed"] = str(known.get("notRenewed", "")) or _not_scheduled(places, known)
+    problem = last_problem(places.credential)
+    if end <= now:
+        problems.append("the credential has expired: launch a fresh bundle")
         return EXPIRED
+    if due <= now and problem:
+        problems.append("the credential is due, and its renewal failed: %s" % problem)
+    elif due <= now and found["notRenewed"]:
+        problems.append("the credential ends at %s: launch a fresh bundle" % _text(end))
     return 0
+
+
+def _not_scheduled(places: Places, known: Dict[str, Any]) -> str:
+    return "" if Schedule(places, str(known["type"])).active() else "its timer does not run"
+
+
+def _text(moment: datetime.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _ask(places: Places, known: Dict[str, Any], found: Dict[str, Any], problems: List[str]) -> Optional[List[str]]:
@@ -82,8 +104,7 @@ def _ask(places: Places, known: Dict[str, Any], found: Dict[str, Any], problems:
             problems.append("it does not run")
             return None
     try:
-        credential = os.path.join(os.path.realpath(places.directory), LINK)
-        with Management(int(known["managementPort"]), credential, 3.0) as router:
+        with Management(int(known["managementPort"]), places.credential, 3.0) as router:
             found["running"] = True
             found["routerVersion"] = router.query("router")[0].get("version", "")
             if any(is_link(row) for row in router.query("connection")):
@@ -105,6 +126,10 @@ def text(found: Dict[str, Any]) -> str:
     lines.append("  %s%s" % ("running" if found["running"] else "not running", version))
     lines.append("  link to %s: %s" % (found["site"], found["link"]))
     lines.append("  credential until %s (%d days)" % (found["credentialExpires"], found["credentialDaysLeft"]))
+    reason = found["notRenewed"]
+    lines.append(
+        "  not renewed by itself: %s" % reason if reason else "  renewed by itself from %(renewalDue)s on" % found
+    )
     for item in found["bindings"]:
         says = "answers" if item["targetAnswers"] else "does not answer"
         lines.append("  binding %(name)s %(address)s -> %(host)s:%(port)s" % item + " (%s)" % says)

@@ -17,7 +17,6 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
@@ -27,7 +26,6 @@ LimitNOFILE=65536
 """
 
 _SYSTEM = """\
-DynamicUser=yes
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
@@ -54,13 +52,12 @@ def service_unit(places: Places, words: List[str], env: Dict[str, str], low_port
     lines += ["ExecStart=" + " ".join(quoted(word) for word in words)]
     lines += [_again(), ""]
     if places.system:
-        lines += ["StateDirectory=skupper/%s/%s/skupper-router-certs" % (places.kind, places.name)]
-        lines += ["StateDirectoryMode=0700"]
+        lines += _own_user(places)
         restrictions = _SYSTEM.replace("PrivateUsers=yes\n", "") if low_ports else _SYSTEM
         capabilities = "CAP_NET_BIND_SERVICE" if low_ports else ""
         lines += ["CapabilityBoundingSet=" + capabilities, "AmbientCapabilities=" + capabilities]
         lines += [restrictions.rstrip()]
-    lines += [_COMMON.rstrip(), "", _foot(places)]
+    lines += ["MemoryDenyWriteExecute=yes", _COMMON.rstrip(), "", _foot(places)]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -81,6 +78,33 @@ def container_unit(places: Places, run: List[str], engine: str) -> bytes:
         _foot(places),
     ]
     return ("\n".join(lines) + "\n").encode()
+
+
+def renewal_units(places: Places, words: List[str], seconds: int, own_user: bool) -> Dict[str, bytes]:
+    """The unit that renews the credential, and the timer that starts it every so many seconds, by their suffixes.
+
+    With `own_user` the credential belongs to the user that systemd makes for the service.
+    """
+    lines = [MARK + places.name, "[Unit]", "Description=Renewal of the credential of Skupper gateway %s" % places.name]
+    lines += ["", "[Service]", "Type=oneshot", "ExecStart=" + " ".join(quoted(word) for word in words)]
+    lines += ["TimeoutStartSec=300", ""]
+    if places.system:
+        lines += _own_user(places) if own_user else ["ReadWritePaths=" + quoted(places.certificates)]
+        lines += ["CapabilityBoundingSet="]
+        # A container's files are root's: it stays root, without a capability.
+        lines += [(_SYSTEM if own_user else _SYSTEM.replace("PrivateUsers=yes\n", "")).rstrip()]
+    lines += [_COMMON.rstrip()]
+    timer = [MARK + places.name, "[Unit]"]
+    timer += ["Description=When the credential of Skupper gateway %s is looked at" % places.name, "", "[Timer]"]
+    timer += ["OnActiveSec=%d" % min(seconds, 120), "OnUnitActiveSec=%d" % seconds]
+    timer += ["RandomizedDelaySec=%d" % (seconds // 8), "", "[Install]", "WantedBy=timers.target"]
+    return {".service": ("\n".join(lines) + "\n").encode(), ".timer": ("\n".join(timer) + "\n").encode()}
+
+
+def _own_user(places: Places) -> List[str]:
+    """A user for both units, to whom the credential belongs and nothing else on this host."""
+    state = "StateDirectory=skupper/%s/%s/skupper-router-certs" % (places.kind, places.name)
+    return ["DynamicUser=yes", "User=" + places.user, state, "StateDirectoryMode=0700"]
 
 
 def _head(places: Places) -> str:

@@ -203,7 +203,7 @@ def _deletion(session: Session, platform: Platform) -> Plan:
         gateways = []
     if not gateways:
         return plan
-    from skupper_podman.cli.gateway import removal_here
+    from skupper_podman.cli.localgateway import removal_here
 
     own = [step for item in gateways if (step := removal_here(session, item.name)) is not None]
     return replace(plan, steps=(*own, *plan.steps))

@@ -1,10 +1,10 @@
-"""Renews the certificates of links to this site: whoever holds one gets the next one, for a key of their own making.
+"""Renews the certificates of links and gateways of this site: whoever holds one gets the next, for a key of their own.
 
 On the claims port, ``GET`` of :data:`~skupper_podman.desired.tokens.RENEWAL_PATH` gives the authorities of this site,
 ``POST`` of a request (:mod:`skupper_podman.certrequests`) a certificate. What always holds:
-a certificate is given only for one that an authority of this site issued, that is still trusted (so not after
-``revoke-access``) and has not ended, and it has the same subject; no name that a peer could be taken for by others is
-put into it.
+a certificate is given only for one that an authority of this site, or of one of its gateways, issued, that is still
+trusted (so not after ``revoke-access`` or ``gateway delete``) and has not ended, and it has the same subject; no name
+that a peer could be taken for by others is put into it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,30 @@ from skupper_podman.claimstore import ClaimRefusedError
 from skupper_podman.controller.log import log
 from skupper_podman.controller.settings import ClaimSettings
 from skupper_podman.desired.claimrecords import Refusal
+from skupper_podman.desired.gatewayrecords import (
+    AUTHORITY_CERTIFICATE,
+    AUTHORITY_KEY,
+    RECORD_FILE,
+    parse_gateway_record,
+)
 from skupper_podman.errors import InvalidError, SkupperError
 from skupper_podman.files import Tree, read_bytes
-from skupper_podman.renewallog import RenewalLog
+from skupper_podman.model.gateway import ROUTER_PREFIX, is_gateway_name
+from skupper_podman.renewallog import Renewal, RenewalLog
 from skupper_podman.rotation import BRIDGES_FILE, Lineage
 
 NOT_OURS: Final = Refusal(403, "the certificate was not issued by this site, or is not trusted any more")
 ENDED: Final = Refusal(403, "the certificate has ended")
 UNUSABLE: Final = Refusal(500, "the site cannot issue certificates now")
+
+
+@dataclass(frozen=True, slots=True)
+class _Issuer:
+    """What signs a certificate, how long that is valid, and whether it must not be taken for a server's."""
+
+    pair: certs.KeyPair
+    lifetime: datetime.timedelta
+    client_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +71,46 @@ class Renewals:
             present = certs.facts(request.certificate)
         except InvalidError as error:
             raise ClaimRefusedError(Refusal(400, error.message)) from None
-        if present.is_authority or not certs.issuer_of(request.certificate, lineage.trusted):
+        issuer = self._issuer(request.certificate, present, lineage)
+        if present.is_authority or issuer is None:
             raise ClaimRefusedError(NOT_OURS)
         if not present.valid_at(now):
             raise ClaimRefusedError(ENDED)
         try:
-            made = certs.issue_to(request.public, lineage.pair, present.subject, (), now, lifetime=certs.LEAF_LIFETIME)
-            self._note(present.subject, lineage, now)
+            made = certs.issue_to(
+                request.public, issuer.pair, present.subject, (), now, lifetime=issuer.lifetime,
+                client_only=issuer.client_only,
+            )  # fmt: skip
+            authority, until = certs.facts(lineage.trusted).fingerprint, certs.facts(made).not_after
+            self._note(present.subject, Renewal(authority, now, until))
         except SkupperError as error:
             log(f"renewals: {error.message}")
             raise ClaimRefusedError(UNUSABLE) from None
         log(f"certificate of {present.subject[:64]!r} renewed")
         return dump_answer(made, lineage.trusted)
 
-    def _note(self, subject: str, lineage: Lineage, now: datetime.datetime) -> None:
+    def _issuer(self, certificate: bytes, present: certs.CertificateFacts, lineage: Lineage) -> _Issuer | None:
+        """Whose authority renews this certificate; None if nobody's issued it."""
+        if certs.issuer_of(certificate, lineage.trusted):
+            return _Issuer(lineage.pair, certs.LEAF_LIFETIME, client_only=False)
+        name = present.subject.removeprefix(ROUTER_PREFIX)
+        if name == present.subject or not is_gateway_name(name):
+            return None
+        directory = self.settings.gateways / name
         try:
-            RenewalLog(Tree(self.settings.directory)).note(subject, certs.facts(lineage.trusted).fingerprint, now)
+            found = [read_bytes(directory / path) for path in (AUTHORITY_CERTIFICATE, AUTHORITY_KEY, RECORD_FILE)]
+            authority, key, record = (content or b"" for content in found)
+            validity = parse_gateway_record(name, record).validity
+        except SkupperError:
+            return None  # deleted, or damaged: then a fresh bundle is needed anyway
+        pair = certs.KeyPair(authority, key)
+        if not (certs.belongs(pair) and certs.issuer_of(certificate, authority)):
+            return None
+        return _Issuer(pair, validity, client_only=True)
+
+    def _note(self, subject: str, renewal: Renewal) -> None:
+        try:
+            RenewalLog(Tree(self.settings.directory)).note(subject, renewal)
         except SkupperError as error:
             # Only a later question suffers: whether an old authority is still needed.
             log(f"renewals: not noted: {error.message}")

@@ -43,7 +43,8 @@ class ClaimSettings:
     """Where the claims server listens (port 0 for nowhere), and the files it works with.
 
     ``directory`` has the records of claims, ``authority`` the certificate and key that sign for those who redeem one,
-    ``server`` the certificate it shows, ``site_file`` is :data:`SITE_FILE`.
+    ``server`` the certificate it shows, ``site_file`` is :data:`SITE_FILE`; ``gateways`` has the records and
+    authorities of gateways.
     """
 
     host: str = "0.0.0.0"
@@ -52,6 +53,7 @@ class ClaimSettings:
     authority: Path = Path("/etc/skupper-site-ca")
     server: Path = Path("/etc/skupper-router-certs/skupper-internal")
     site_file: Path = SITE_FILE
+    gateways: Path = Path("/etc/skupper-gateways")
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,11 +165,15 @@ def _router_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
 
 
 def _claims_volumes(spec: SiteSpec) -> tuple[Mount, ...]:
-    """What the controller has only if it redeems claims: their records, and the authority it signs with."""
+    """What the controller has only if it redeems claims: their records, and the authorities it signs with."""
     if not spec.serves_claims:
         return ()
     own = Names.of(spec)
-    return Mount(own.claims, names.CLAIMS_PATH), Mount(own.site_ca, names.SITE_CA_PATH, read_only=True)
+    return (
+        Mount(own.claims, names.CLAIMS_PATH),
+        Mount(own.site_ca, names.SITE_CA_PATH, read_only=True),
+        Mount(own.gateways, names.GATEWAYS_PATH, read_only=True),
+    )
 
 
 def claims_ports(spec: SiteSpec) -> tuple[PublishedPort, ...]:

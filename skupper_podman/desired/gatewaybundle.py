@@ -24,7 +24,7 @@ from skupper_podman.desired.gatewayrouter import (
     gateway_config,
     tls_directory,
 )
-from skupper_podman.model.gateway import GatewayDefinition
+from skupper_podman.model.gateway import GatewayDefinition, GatewayKind
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -37,8 +37,19 @@ ROUTERS_BELOW: Final = "3.0.0"
 
 
 @dataclass(frozen=True, slots=True)
+class BundleGeneration:
+    """What is bundled: the definition, the how manieth bundle of this gateway it is, when it was made, and whether it
+    is for the very host (``local``)."""
+
+    definition: GatewayDefinition
+    number: int
+    created: datetime.datetime
+    kind: GatewayKind = "bundle"
+
+
+@dataclass(frozen=True, slots=True)
 class BundleSite:
-    """The site that a bundle leads to."""
+    """The site that a bundle leads to; at ``renewal_url`` it renews the credential, nowhere if that is empty."""
 
     id: str
     name: str
@@ -46,17 +57,23 @@ class BundleSite:
     port: int
     version: str
     platform: str = "podman"
+    renewal_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleSecrets:
-    """The credential of a gateway, PEM: its certificate and key, its own authority, and the site's."""
+    """The credential of a gateway, PEM: its certificate and key, its own authority, and the site's.
+
+    ``tls`` are the files of bridges that speak TLS, by ``directory/name`` as
+    :func:`~skupper_podman.desired.gatewayrouter.tls_directory` names the directory.
+    """
 
     certificate: bytes
     key: bytes = field(repr=False)
     own_authority: bytes
     site_authority: bytes
     expires: datetime.datetime
+    tls: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +128,14 @@ class Bundle:
 
 
 def make_bundle(
-    definition: GatewayDefinition,
+    generation: BundleGeneration,
     site: BundleSite,
     secrets: BundleSecrets,
     router: BundleRouter,
     programs: Mapping[str, bytes],
-    *,
-    generation: int,
-    now: datetime.datetime,
-    kind: str = "bundle",
-    tls: Mapping[str, bytes] | None = None,
 ) -> Bundle:
-    """A bundle of this generation.
-
-    ``programs`` are the files of ``gateway_bundle`` by path; ``tls`` the files of bridges that speak TLS, by
-    ``directory/name`` as :func:`~skupper_podman.desired.gatewayrouter.tls_directory` names the directory.
-    """
+    """The bundle; ``programs`` are the files of ``gateway_bundle`` by path."""
+    definition = generation.definition
     config = gateway_config(definition, site.host, site.port, site.version, site.platform).dump().encode()
     base = f"{CERTIFICATES}/{LINK_PROFILE}"
     files: dict[str, tuple[bytes, int]] = {
@@ -137,7 +146,7 @@ def make_bundle(
         CONFIG: (config, 0o644),
         "gateway.yaml": (dump_gateway(definition), 0o644),
     }
-    for path, content in sorted((tls or {}).items()):
+    for path, content in sorted(secrets.tls.items()):
         files[f"{CERTIFICATES}/{path}"] = (content, 0o600)
     for path, content in sorted(programs.items()):
         files[path] = (content, 0o755 if content.startswith(b"#!") else 0o644)
@@ -148,13 +157,14 @@ def make_bundle(
     manifest = {
         "format": FORMAT,
         "gateway": definition.name,
-        "kind": kind,
-        "generation": generation,
+        "kind": generation.kind,
+        "generation": generation.number,
         "registration": hashlib.sha256(secrets.own_authority).hexdigest()[:16],
-        "created": _time(now),
+        "created": _time(generation.created),
         "credentialExpires": _time(secrets.expires),
         "site": {"id": site.id, "name": site.name, "caSha256": hashlib.sha256(secrets.site_authority).hexdigest()},
         "edge": {"host": site.host, "port": site.port},
+        "renewal": site.renewal_url,
         "router": {
             "minVersion": MIN_ROUTER,
             "belowVersion": ROUTERS_BELOW,
@@ -176,6 +186,6 @@ def _time(moment: datetime.datetime) -> str:
 
 
 __all__ = [
-    "CONFIG", "FORMAT", "IMAGE", "MANIFEST", "RUNTIME", "Bundle", "BundleRouter", "BundleSecrets", "BundleSite",
-    "make_bundle", "tls_directory",
+    "CONFIG", "FORMAT", "IMAGE", "MANIFEST", "RUNTIME", "Bundle", "BundleGeneration", "BundleRouter", "BundleSecrets",
+    "BundleSite", "make_bundle", "tls_directory",
 ]  # fmt: skip

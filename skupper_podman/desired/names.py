@@ -59,6 +59,7 @@ MESSAGING_PATH: Final = "/etc/messaging"
 CONSOLE_USERS_PATH: Final = "/etc/console-users"
 CONSOLE_CERTS_PATH: Final = "/etc/service-controller/console"
 CLAIMS_PATH: Final = "/etc/skupper-claims"
+GATEWAYS_PATH: Final = "/etc/skupper-gateways"
 SITE_CA_PATH: Final = "/etc/skupper-site-ca"
 
 SERVICE_CLIENT_PATH: Final = f"{CERTIFICATES_PATH}/skupper-service-client"
@@ -120,7 +121,7 @@ class Names:
     claims = _Own("skupper-claims")
     """Ours: the records of claims that this site gave away; only a site that accepts links has it."""
     gateways = _Own("skupper-gateways")
-    """Ours: the records of gateways, and their authorities; only a site that has any has it."""
+    """Ours: the records of gateways, and their authorities; a site has it that serves claims or has gateways."""
 
     @classmethod
     def of(cls, spec: SiteSpec) -> Names:

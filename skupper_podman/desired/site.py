@@ -151,15 +151,19 @@ def _typed(spec: SiteSpec, name: str, kind: str) -> Volume:
 def site_volume_names(spec: SiteSpec) -> tuple[str, ...]:
     """The volumes that this site has, whatever its links."""
     own = Names.of(spec)
-    claims = (own.claims,) if spec.serves_claims else ()
-    return (*own.authorities, *own.credentials, *own.plain_volumes, *claims)
+    return (*own.authorities, *own.credentials, *own.plain_volumes, *_claims_volumes(spec))
+
+
+def _claims_volumes(spec: SiteSpec) -> tuple[str, ...]:
+    own = Names.of(spec)
+    return (own.claims, own.gateways) if spec.serves_claims else ()
 
 
 def _site_volumes(spec: SiteSpec) -> list[Volume]:
     own = Names.of(spec)
     volumes = [_typed(spec, name, names.AUTHORITY_TYPE) for name in own.authorities]
     volumes += [_typed(spec, name, names.CREDENTIAL_TYPE) for name in own.credentials]
-    plain = (*own.plain_volumes, *((own.claims,) if spec.serves_claims else ()))
+    plain = (*own.plain_volumes, *_claims_volumes(spec))
     return [*volumes, *(Volume(name, _labels(spec)) for name in plain)]
 
 

@@ -154,8 +154,12 @@ def with_renewal(token: Token, host: str, claims_port: int) -> Token:
     """The token of a site that serves claims there, and renews the certificates it issued; as it is without a port."""
     if not claims_port:
         return token
-    url = f"https://{f'[{host}]' if ':' in host else host}:{claims_port}{RENEWAL_PATH}"
-    return replace(token, annotations={**token.annotations, RENEWAL_URL: url})
+    return replace(token, annotations={**token.annotations, RENEWAL_URL: renewal_url(host, claims_port)})
+
+
+def renewal_url(host: str, claims_port: int) -> str:
+    """Where the site that is reached at ``host`` renews certificates."""
+    return f"https://{f'[{host}]' if ':' in host else host}:{claims_port}{RENEWAL_PATH}"
 
 
 def claim_token(name: str, site_id: str, url: str, password: bytes, authority: bytes) -> Token:

@@ -18,6 +18,7 @@ MANAGEMENT_PORT = 5672
 ROUTER_PREFIX = "skupper-gateway-"
 """How the id of every gateway's router begins; sites of 1.9 know gateways by it."""
 
+_LONGEST = 48
 _NAME = re.compile(r"[a-z]([a-z0-9.-]*[a-z0-9])?")
 
 
@@ -136,6 +137,11 @@ class GatewayRecord:
         """The gateway's name."""
         return self.definition.name
 
+    @property
+    def validity(self) -> datetime.timedelta:
+        """How long each of its credentials is valid."""
+        return self.expires - self.created
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
@@ -150,6 +156,11 @@ class GatewayStatus:
     problem: str = ""
 
 
+def is_gateway_name(name: str) -> bool:
+    """Whether ``name`` may name a gateway."""
+    return bool(_NAME.fullmatch(name)) and len(name) <= _LONGEST
+
+
 def check_gateway_name(name: str) -> str:
     """Return ``name`` if it may name a gateway, its unit and its container.
 
@@ -161,8 +172,8 @@ def check_gateway_name(name: str) -> str:
             "Gateway name must consist of lower case letters, numerals and '-'. Must start with a letter.",
             f"it is {name!r}" if name else "give it a name",
         )
-    if len(name) > 48:
-        raise UsageError(f"Gateway name {name} is too long", "use at most 48 characters")
+    if len(name) > _LONGEST:
+        raise UsageError(f"Gateway name {name} is too long", f"use at most {_LONGEST} characters")
     return name
 
 

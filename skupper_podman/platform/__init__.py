@@ -75,7 +75,8 @@ class TokenPlan:
 class GatewayPlan:
     """A gateway about to be let in: what must be done first, and then its bundle (secret).
 
-    ``facts`` has ``name``, ``generation``, ``host``, ``port``, ``expires``.
+    ``facts`` has ``name``, ``generation``, ``host``, ``port``, ``expires``, ``warnings``, and ``undefined``: services
+    of its bindings that the site does not have.
     """
 
     steps: tuple[Step, ...]

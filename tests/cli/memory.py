@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from skupper_podman import SKUPPER_VERSION
 from skupper_podman.desired.claimrecords import rfc3339
-from skupper_podman.desired.gatewaybundle import Bundle, BundleRouter, BundleSecrets, BundleSite, make_bundle
+from skupper_podman.desired.gatewaybundle import (
+    Bundle,
+    BundleGeneration,
+    BundleRouter,
+    BundleSecrets,
+    BundleSite,
+    make_bundle,
+)
 from skupper_podman.desired.tokens import (
     CLAIM_EXPIRATION,
     GENERATED_BY,
@@ -225,13 +232,17 @@ class MemoryPlatform:
 
         def bundle() -> Bundle:
             return make_bundle(
-                request.definition, BundleSite(SITE_ID, site.name, "192.0.2.5", 45671, "1.9.6"),
-                BundleSecrets(b"CERT", b"KEY", b"OWN", b"CA", expires), BundleRouter("image"), bundle_programs(),
-                generation=generation, now=ISSUED, kind=request.kind, tls=request.tls,
+                BundleGeneration(request.definition, generation, ISSUED, request.kind),
+                BundleSite(SITE_ID, site.name, "192.0.2.5", 45671, "1.9.6"),
+                BundleSecrets(b"CERT", b"KEY", b"OWN", b"CA", expires, request.tls),
+                BundleRouter("image"), bundle_programs(),
             )  # fmt: skip
 
         step = Step("create", f"record of gateway {name}", do, undo)
-        return GatewayPlan((step,), bundle, {"name": name, "generation": generation, "warnings": self.warnings})
+        named = {bridge.service for bridge in request.definition.bindings}
+        facts: dict[str, object] = {"name": name, "generation": generation, "warnings": self.warnings}
+        facts["undefined"] = sorted(named - self.services_by_address.keys())
+        return GatewayPlan((step,), bundle, facts)
 
     def plan_gateway_delete(self, name: str) -> Plan:
         self._site()

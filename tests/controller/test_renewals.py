@@ -16,7 +16,7 @@ from skupper_podman.errors import InvalidError, PlatformError, SkupperError
 from skupper_podman.files import Tree
 from skupper_podman.platform.podman.claims import redeem
 from skupper_podman.platform.podman.renewlink import has_other_authorities, renewed
-from skupper_podman.renewallog import FILE, RenewalLog
+from skupper_podman.renewallog import FILE, Renewal, RenewalLog
 from skupper_podman.rotation import BRIDGES_FILE, Lineage, alone, succeeded
 from tests.controller.test_claims import CA, NOW, Served
 
@@ -61,8 +61,8 @@ def test_the_next_certificate_is_for_the_same_site_and_a_key_of_its_own(served: 
     assert facts.subject == "peer-1"
     assert facts.dns_names == facts.ip_addresses == ()  # whatever the site calls itself, it is taken for nobody
     assert certs.LEAF_LIFETIME - (facts.not_after - NOW) < DAY
-    log = RenewalLog(Tree(served.directory / "claims"))
-    assert log.authorities() == {"peer-1": certs.facts(CA.certificate).fingerprint}
+    (renewal,) = RenewalLog(Tree(served.directory / "claims")).renewals().values()
+    assert renewal == Renewal(certs.facts(CA.certificate).fingerprint, renewal.time, facts.not_after)
 
 
 def test_the_link_learns_of_new_authorities(served: Served) -> None:
@@ -81,7 +81,8 @@ def test_the_link_learns_of_new_authorities(served: Served) -> None:
         assert not has_other_authorities(renewed_link)
 
     served.run(work)
-    assert RenewalLog(Tree(served.directory / "claims")).authorities()["peer-1"] == certs.facts(new.current).fingerprint
+    renewals = RenewalLog(Tree(served.directory / "claims")).renewals()
+    assert renewals["peer-1"].authority == certs.facts(new.current).fingerprint
 
 
 def test_who_gets_none(served: Served) -> None:
@@ -103,7 +104,7 @@ def test_who_gets_none(served: Served) -> None:
         assert "cannot issue" in ask(issued())
 
     served.run(work)
-    assert RenewalLog(Tree(served.directory / "claims")).authorities() == {}
+    assert RenewalLog(Tree(served.directory / "claims")).renewals() == {}
 
 
 def test_requests_that_are_none(served: Served) -> None:
@@ -180,7 +181,7 @@ def test_the_log_survives_damage(tmp_path: Path) -> None:
     log = RenewalLog(Tree(tmp_path))
     for text in (b"", b"[]", b"nonsense", b'{"a": 1}', b'{"a": {}}'):
         (tmp_path / FILE).write_bytes(text)
-        assert log.authorities() == {}
-        log.note("peer", "aa", NOW)
+        assert log.renewals() == {}
+        log.note("peer", Renewal("aa", NOW))
         if text != b'{"a": 1}' and text != b'{"a": {}}':
-            assert log.authorities() == {"peer": "aa"}
+            assert log.renewals() == {"peer": Renewal("aa", NOW)}

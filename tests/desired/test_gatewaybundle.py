@@ -12,7 +12,13 @@ import tarfile
 import pytest
 
 from skupper_podman import certs
-from skupper_podman.desired.gatewaybundle import BundleRouter, BundleSecrets, BundleSite, make_bundle
+from skupper_podman.desired.gatewaybundle import (
+    BundleGeneration,
+    BundleRouter,
+    BundleSecrets,
+    BundleSite,
+    make_bundle,
+)
 from skupper_podman.desired.gatewayrecords import dump_gateway_record, parse_gateway_record
 from skupper_podman.desired.gatewayrouter import gateway_config
 from skupper_podman.desired.gatewaytrust import authority_name, gateways_in, keeping_gateways, site_part, with_gateways
@@ -76,9 +82,9 @@ def test_bridges_that_speak_tls_and_further_listeners() -> None:
 def test_the_archive() -> None:
     def made(generation: int = 3) -> bytes:
         router = BundleRouter("quay.io/x:1", "sha256:1", b"RUNTIME", {"machine": "x86_64", "digest": "d"}, b"IMAGE")
+        secrets = dataclasses.replace(SECRETS, tls={"bridge-x/ca.crt": b"T"})
         return make_bundle(
-            DEFINITION, SITE, SECRETS, router, bundle_programs(), generation=generation, now=NOW,
-            tls={"bridge-x/ca.crt": b"T"},
+            BundleGeneration(DEFINITION, generation, NOW), SITE, secrets, router, bundle_programs()
         ).archive()  # fmt: skip
 
     assert made() == made()
@@ -86,7 +92,7 @@ def test_the_archive() -> None:
     with tarfile.open(fileobj=io.BytesIO(made())) as archive:
         members = {member.name: member for member in archive}
         content = {name: archive.extractfile(member).read() for name, member in members.items() if member.isfile()}  # type: ignore[union-attr]
-    for name in ("launch.py", "remove.py", "launch.sh", "remove.sh"):
+    for name in ("launch.py", "remove.py", "renew.py", "launch.sh", "remove.sh"):
         assert members[name].mode == 0o755
     for name, member in members.items():
         if name.startswith("skupper-router-certs/"):

@@ -46,6 +46,7 @@ def test_claims_need_the_authority_and_their_records_and_no_more() -> None:
     controller = controller_container(SPEC, RUNTIME)
     assert Mount(names.DEFAULT.site_ca, names.SITE_CA_PATH, read_only=True) in controller.mounts
     assert Mount(names.DEFAULT.claims, names.CLAIMS_PATH) in controller.mounts
+    assert Mount(names.DEFAULT.gateways, names.GATEWAYS_PATH, read_only=True) in controller.mounts
     assert controller.ports == (PublishedPort(8081, 8081),)
     assert controller.env["SKUPPER_CLAIMS_PORT"] == "8081"
     assert names.DEFAULT.site_ca not in {mount.source for mount in router_container(SPEC, RUNTIME).mounts}

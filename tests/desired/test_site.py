@@ -371,5 +371,5 @@ def test_placement_round_trip() -> None:
 
 
 def test_names_of_volumes() -> None:
-    assert set(VOLUMES) == {*names.DEFAULT.site_volumes, "link1"} - {"skupper-gateways"}
+    assert set(VOLUMES) == {*names.DEFAULT.site_volumes, "link1"}
     assert TLS.tls_credentials == names.tls_directory("secure")

@@ -159,6 +159,11 @@ def said(client: Client, words: bytes) -> bytes:
     return client.stdout.readline()
 
 
+def said_back(client: Client, words: bytes) -> bool:
+    """Whether the server answers to a line with it."""
+    return said(client, words) == words
+
+
 def test_joins_by_one_command(scene: Scene) -> None:
     place = scene.bundle(definition(("db", 15432)), "--self-contained")
     assert "ok   site:" in scene.sh(f"cd '{place}' && sh launch.py --check").stdout
@@ -176,16 +181,18 @@ def test_joins_by_one_command(scene: Scene) -> None:
 
 def test_keys_are_the_services_alone(scene: Scene) -> None:
     found = scene.sh(f"find -L {PLACE}/skupper-router-certs -printf '%m %u %y\\n'").stdout.split("\n")
-    assert {line for line in found if line} == {"700 database d", "600 database f"}
+    user = "skupper-database-3549b002"
+    assert {line for line in found if line} == {f"700 {user} d", f"600 {user} f"}
     kept = scene.sh(f"find {PLACE}/bundles -name tls.key -printf '%m %u\\n'").stdout.split("\n")
     assert {line for line in kept if line} == {"600 root"}
     scene.sh(f"head -c1 {PLACE}/bundles/1/skupper-router-certs/conn1-profile/tls.key", user=USER, expect=1)
 
 
 def test_the_unit_is_hardened_and_healed(scene: Scene) -> None:
-    said = scene.sh("systemd-analyze security --no-pager database").stdout
-    level = float(said.rpartition("Overall exposure level for database.service: ")[2].split()[0])
-    assert level <= 1.5, said
+    for unit in ("database", "database_renewal"):
+        said = scene.sh(f"systemd-analyze security --no-pager {unit}").stdout
+        level = float(said.rpartition(f"Overall exposure level for {unit}.service: ")[2].split()[0])
+        assert level <= 1.5, said
     pid = scene.sh("systemctl show --property MainPID --value database").stdout.strip()
     scene.sh(f"kill -9 {pid}")
     until(lambda: scene.echo() == "hello\n", 20, "systemd has started it again")
@@ -210,6 +217,43 @@ def test_again_and_updated_without_a_cut(scene: Scene) -> None:
         assert said(client, b"three\n") == b"three\n"
         scene.launch(newer)
         assert said(client, b"four\n") == b"four\n"
+
+
+@contextlib.contextmanager
+def renewing_at_once(scene: Scene) -> Iterator[None]:
+    """The unit that renews does not wait until it is time."""
+    command = scene.sh("sed -n s/^ExecStart=//p /etc/systemd/system/database_renewal.service").stdout.strip()
+    place = "/run/systemd/system/database_renewal.service.d"
+    text = f"[Service]\nExecStart=\nExecStart={command} --now\n"
+    scene.sh(f"mkdir {place} && printf %s {shlex.quote(text)} > {place}/now.conf && systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        scene.sh(f"rm -r {place} && systemctl daemon-reload")
+
+
+def test_the_credential_is_renewed_without_a_cut(scene: Scene) -> None:
+    """By a unit that may do little; nothing restarts; the site knows, and lets the new one in."""
+    assert scene.sh("systemctl is-enabled database_renewal.timer").stdout == "enabled\n"
+    scene.sh("systemctl start database_renewal")
+    said = "cat /var/lib/skupper/bundle/database/skupper-router-certs/conn1-profile/"
+    assert json.loads(scene.sh(said + "last-renewal.json").stdout)["problem"] == ""
+    before, until_ = scene.sh(said + "tls.crt").stdout, scene.gateways()["database"]["expires"]
+    pid = scene.sh("systemctl show --property MainPID --value database").stdout
+    with open_connection(scene) as client, renewing_at_once(scene):
+        assert said_back(client, b"one\n")
+        scene.sh("systemctl start database_renewal")
+        assert said_back(client, b"two\n")
+    assert scene.sh(said + "tls.crt").stdout != before
+    assert str(scene.gateways()["database"]["expires"]) > str(until_)
+    assert scene.sh("systemctl show --property MainPID --value database").stdout == pid
+    test_keys_are_the_services_alone(scene)
+    # A credential that was renewed is not undone by the bundle, and it is what the gateway is let in with.
+    assert "already running" in scene.launch("/root/newer").stdout
+    scene.sh("systemctl restart database")
+    until(lambda: scene.echo() == "hello\n", 20, "the new credential is let in")
+    found = json.loads(scene.launch("/root/newer", "--status --json").stdout)
+    assert (found["notRenewed"], found["problems"]) == ("", [])
 
 
 def test_status_tells_the_truth(scene: Scene) -> None:
@@ -245,6 +289,9 @@ def test_from_systemd_to_podman_and_back(scene: Scene) -> None:
     assert container["HostConfig"]["ReadonlyRootfs"] is True
     assert container["EffectiveCaps"] in (None, [])
     assert json.loads(scene.launch(place, "--status --json").stdout)["type"] == "podman"
+    with renewing_at_once(scene):
+        scene.sh("systemctl start database_renewal")
+    assert scene.launch(place, "--status", expect=None).returncode == 0
     scene.sh("podman kill database")
     until(lambda: scene.echo() == "hello\n", 20, "systemd has started the container again")
     scene.launch(place, "-t service")
@@ -325,6 +372,7 @@ def test_an_ordinary_user_beside_it(scene: Scene) -> None:
     assert json.loads(scene.sh(f"cat {data}/state.json").stdout)["routerId"] == identity
     assert "sleep" not in scene.sh("systemctl --user cat second", user=USER).stdout
     assert scene.gateways()["second"]["connected"] is True
+    scene.sh("systemctl --user is-active second_renewal.timer && systemctl --user start second_renewal", user=USER)
     modes = scene.sh(f"find {data} -name tls.key -printf '%m %U\\n'").stdout.split("\n")
     assert set(filter(None, modes)) == {f"600 {USER_ID}"}
     assert json.loads(scene.sh(f"cat {data}/state.json").stdout)["managementPort"] != 5672
@@ -334,7 +382,7 @@ def test_an_ordinary_user_beside_it(scene: Scene) -> None:
     scene.sh(f"cd '{place}' && ./remove.py", user=USER)
     assert scene.sh("podman ps --all --quiet", user=USER).stdout == ""
     assert scene.sh(f"ls -A {data}", expect=None).returncode != 0
-    assert scene.sh("systemctl --user list-unit-files second.service --no-legend", user=USER, expect=None).stdout == ""
+    assert scene.sh("systemctl --user list-unit-files 'second*' --no-legend", user=USER, expect=None).stdout == ""
 
 
 def test_the_laptop_of_the_readme(scene: Scene) -> None:
@@ -390,7 +438,7 @@ def test_removed_without_a_trace(scene: Scene) -> None:
     for place in ("/root/fresh", "/root/other"):
         scene.sh(f"cd {place} && sh ./remove.sh")
         assert "nothing of it is on this host" in scene.sh(f"cd {place} && ./remove.py").stdout
-    for path in ("/var/lib/skupper", "/var/lib/private/skupper", "/etc/systemd/system/database.service"):
+    for path in ("/var/lib/skupper", "/var/lib/private/skupper", "/etc/systemd/system/database*"):
         assert scene.sh(f"ls -d {path}", expect=None).returncode != 0, path
     assert scene.sh("systemctl is-active echo15432").stdout == "active\n"
 

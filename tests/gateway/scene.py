@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import os
 import shutil
 import socket
@@ -14,7 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skupper_podman import certs
-from skupper_podman.desired.gatewaybundle import BundleRouter, BundleSecrets, BundleSite, make_bundle
+from skupper_podman.desired.gatewaybundle import (
+    BundleGeneration,
+    BundleRouter,
+    BundleSecrets,
+    BundleSite,
+    make_bundle,
+)
 from skupper_podman.desired.gatewayfile import parse_gateway
 from skupper_podman.desired.gatewaytrust import authority_name, with_gateways
 from skupper_podman.gateway.local import unpack
@@ -23,7 +30,8 @@ from skupper_podman.gateway.runtime import Runtime, runtime
 from tests.routerd.system.lab import Router, free_port, wait_for
 
 NOBODY = 65534
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = ":".join([*filter(None, [os.environ.get("SKUPPER_TEST_PYTHON_BIN")]), "/usr/sbin:/usr/bin:/sbin:/bin"])
+"""With SKUPPER_TEST_PYTHON_BIN, a directory with another ``python3``, the programs of bundles run by that one."""
 _DAY = datetime.timedelta(days=1)
 
 
@@ -49,19 +57,23 @@ class Scene:
         made: datetime.timedelta = datetime.timedelta(),
         with_router: bool = True,
         edge: int = 0,
+        renewal: str = "",
         tls: Mapping[str, bytes] | None = None,
     ) -> Path:
         """Unpack a bundle at ``place``; the credential lasts until ``expires``, it was made ``made`` from now."""
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         pair = certs.issue(self.own, "skupper-gateway-test", (), certs.new_key(), now + expires - 30 * _DAY,
                            lifetime=30 * _DAY, client_only=True)  # fmt: skip
-        secrets = BundleSecrets(pair.certificate, pair.key, self.own.certificate, self.site.certificate, now + expires)
+        secrets = BundleSecrets(
+            pair.certificate, pair.key, self.own.certificate, self.site.certificate, now + expires, tls or {}
+        )  # fmt: skip
         router = BundleRouter("quay.io/skupper/skupper-router:2.7.6")
         if with_router:
             router = BundleRouter(router.image, "", self.made.archive, self.made.facts)
         found = make_bundle(
-            parse_gateway(text).definition, BundleSite("site", "west", "127.0.0.1", edge or self.edge, "1.9.6"),
-            secrets, router, bundle_programs(), generation=generation, now=now + made, tls=tls,
+            BundleGeneration(parse_gateway(text).definition, generation, now + made),
+            BundleSite("site", "west", "127.0.0.1", edge or self.edge, "1.9.6", renewal_url=renewal),
+            secrets, router, bundle_programs(),
         )  # fmt: skip
         target = self.directory / place
         shutil.rmtree(target, ignore_errors=True)
@@ -110,6 +122,12 @@ class Scene:
             return client.recv(100)
 
 
+@functools.cache
+def _runtime() -> Runtime:
+    with tempfile.TemporaryDirectory() as cache:
+        return runtime(Path(cache), "test")
+
+
 @contextlib.contextmanager
 def site(*services: str) -> Iterator[Scene]:
     """The site; its services are named ``NAME:1``."""
@@ -140,7 +158,7 @@ def site(*services: str) -> Iterator[Scene]:
     try:
         router.start()
         wait_for(lambda: socket.create_connection(("127.0.0.1", edge), 1).close() or True, "the site listens")
-        scene = Scene(directory, runtime(directory / "cache", "test"), authority, own, edge, ports)
+        scene = Scene(directory, _runtime(), authority, own, edge, ports)
         yield scene
     finally:
         if scene is not None:

@@ -20,7 +20,9 @@ from skupper_podman.desired.resources import Credential
 from skupper_podman.desired.tokens import LinkSecret
 from skupper_podman.errors import ConflictError, NotFoundError, SkupperError, UsageError
 from skupper_podman.files import FileState
+from skupper_podman.model.gateway import ROUTER_PREFIX
 from skupper_podman.plan import Plan, Step
+from skupper_podman.platform.podman import gateways
 from skupper_podman.platform.podman.authority import (
     CERTIFICATE,
     KEY,
@@ -334,19 +336,23 @@ class _Work:
         """
         current = certs.facts(lineage.trusted).fingerprint
         claims = self.site.names.claims
-        known = RenewalLog(self.trees.tree(claims)).authorities() if claims in self.site.volumes else {}
+        log = RenewalLog(self.trees.tree(claims)).renewals() if claims in self.site.volumes else {}
+        known = {subject: renewal.authority for subject, renewal in log.items()}
         others = [link.site for link in read_network_status(self.site).incoming_links(_id(self.site)) if link.site]
         late = sorted(site.name or site.identity for site in others if known.get(site.identity) != current)
         since = certs.facts(lineage.trusted).not_before
         server = self.trees.file(self.site.names.site_server, TRUST)
-        gateways = gateways_in(server.content if server else b"")
-        # The bundle of a gateway has the authorities of when it was made.
-        late += [f"gateway {name}" for name, made in gateways.items() if certs.facts(made).not_before < since]
+        for name, authority in gateways_in(server.content if server else b"").items():
+            # The bundle of a gateway has the authorities of when it was made.
+            record = gateways.record_in(self.site, name)
+            made = record.created if record else certs.facts(authority).not_before
+            if made < since and known.get(ROUTER_PREFIX + name) != current:
+                late.append(f"gateway {name}")
         if late:
             raise ConflictError(
                 f"these have not renewed the certificates of their links yet: {', '.join(late)}",
-                "sites of this release do within a day (there: skupper certificate renew); others need a new token, "
-                "gateways a new bundle; to end their links: --force",
+                "sites and gateways of this release do within a day (there: skupper certificate renew, or renew.py); "
+                "other sites need a new token, gateways that cannot a new bundle; to end their links: --force",
             )
 
     def _add(self, step: Step) -> None:

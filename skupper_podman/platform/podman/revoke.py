@@ -12,7 +12,7 @@ from skupper_podman.desired.resources import Authority
 from skupper_podman.desired.site import site_credentials
 from skupper_podman.errors import UsageError
 from skupper_podman.plan import Plan, Step
-from skupper_podman.platform.podman import gateways
+from skupper_podman.platform.podman import gatewayrevoke
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.ready import wait_until_ready
@@ -45,7 +45,7 @@ def plan_revoke(context: Context) -> Plan:
         then.append(_waiting(context, site.trees, spec.site_id))
         ahead.append(f"{site.names.router} restarts: connections through this site are cut off")
     steps = Steps(context.api, site.trees, site.present, certs.KeyPool(2), context.now).make(changes, then)
-    steps = (*revoking_all(site), *gateways.revoking_all(site), *steps)
+    steps = (*revoking_all(site), *gatewayrevoke.revoking_all(site), *steps)
     facts = {"name": spec.name, "notes": [], "ahead": ahead, "warnings": []}
     return Plan(f"Revoke access to site {spec.name}", steps, facts)
 

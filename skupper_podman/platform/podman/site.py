@@ -147,21 +147,21 @@ class PodmanPlatform:
 
     def gateway_status(self) -> tuple[GatewayStatus, ...]:
         """Probe the gateways."""
-        from skupper_podman.platform.podman import gateways
+        from skupper_podman.platform.podman import gatewaystatus
 
-        return gateways.gateway_statuses(self.context)
+        return gatewaystatus.gateway_statuses(self.context)
 
     def plan_gateway_bundle(self, request: GatewayRequest) -> GatewayPlan:
         """Plan to let a gateway in."""
-        from skupper_podman.platform.podman import gateways
+        from skupper_podman.platform.podman import gatewayissue
 
-        return gateways.plan_gateway_bundle(self.context, request)
+        return gatewayissue.plan_gateway_bundle(self.context, request)
 
     def plan_gateway_delete(self, name: str) -> Plan:
         """Plan to revoke a gateway."""
-        from skupper_podman.platform.podman import gateways
+        from skupper_podman.platform.podman import gatewayrevoke
 
-        return gateways.plan_gateway_delete(self.context, name)
+        return gatewayrevoke.plan_gateway_delete(self.context, name)
 
     def identity(self) -> tuple[str, str]:
         """Name and id of the site."""

@@ -1,0 +1,94 @@
+"""The credential and the other TLS files of a gateway: which are to be installed, and putting them in place.
+
+A credential that was renewed on this host is kept: that of an older or the same bundle does not take its place again.
+"""
+
+import datetime
+import os
+import shutil
+from typing import Any, Dict, Optional
+
+from . import certificate
+from .bundle import LINK, Bundle
+from .failures import DAMAGED, Failure
+from .files import Changes, held, read
+from .places import Places
+from .renewal import CERTIFICATE, KEY, OWN_AUTHORITY, TRUST
+
+_LINK = os.path.basename(LINK)
+_RENEWED = (CERTIFICATE, KEY, TRUST)
+
+
+class Credentials:
+    """The files of `bundle` as they are to be installed, by their paths; secret. `known` is the state before."""
+
+    def __init__(self, bundle: Bundle, places: Places, known: Optional[Dict[str, Any]]) -> None:
+        self.places = places
+        self.files = bundle.certificates()
+        """By path below `skupper-router-certs`."""
+        self.directory = os.path.join(bundle.path, LINK)
+        """Where the credential can be read that is to be installed."""
+        self.expires = self._end(self.files)
+        if known and bundle.generation <= int(known["generation"]):
+            self._keep_renewed()
+
+    def _keep_renewed(self) -> None:
+        """Take what is installed for the bundle's, if it is of the same registration and lasts longer."""
+        place = os.path.realpath(self.places.credential)
+        installed = {name: read(os.path.join(place, name)) for name in (*_RENEWED, OWN_AUTHORITY)}
+        if installed[OWN_AUTHORITY] != self.files.get("%s/%s" % (_LINK, OWN_AUTHORITY)):
+            return
+        found = {"%s/%s" % (_LINK, name): content for name, content in installed.items() if content}
+        if len(found) == len(installed) and certificate.exists(place):
+            try:
+                end = self._end(found)
+            except Failure:
+                return  # what is installed is damaged: the bundle's mends it
+            if end > self.expires:
+                self.files.update(found)
+                self.directory, self.expires = place, end
+
+    @staticmethod
+    def _end(files: Dict[str, bytes]) -> datetime.datetime:
+        try:
+            return certificate.validity(files.get("%s/%s" % (_LINK, CERTIFICATE), b""))[1]
+        except ValueError as error:
+            text = "%s/%s of the bundle cannot be used: %s" % (LINK, CERTIFICATE, error)
+            raise Failure(DAMAGED, text, "get the bundle again") from error
+
+    def installed(self) -> bool:
+        """Whether that is what is installed."""
+        return all(
+            read(os.path.join(self.places.certificates, path)) == content for path, content in self.files.items()
+        )
+
+    def place(self, changes: Changes, for_service: bool) -> None:
+        """Put it in place; systemd owns the directory once a service with a user of its own was started."""
+        changes.directory(self.places.certificates, 0o700)
+        if not os.path.islink(self.places.certificates):
+            os.chmod(self.places.certificates, 0o700)
+        top = os.path.realpath(self.places.certificates)
+        if not for_service and os.path.islink(self.places.certificates):
+            self._own_again(top)
+            top = self.places.certificates
+        for path in self.files:
+            directory = os.path.dirname(os.path.join(top, *path.split("/")))
+            if not os.path.isdir(directory):
+                changes.directory(directory, 0o700)
+                owner = os.stat(top)
+                if os.getuid() == 0:
+                    os.chown(directory, owner.st_uid, owner.st_gid)
+        with held(os.path.join(top, _LINK)):  # a renewal is not to come in between
+            for path, content in self.files.items():
+                place = os.path.join(top, *path.split("/"))
+                if read(place) != content:
+                    changes.write(place, content, 0o600)
+
+    def _own_again(self, private: str) -> None:
+        """From systemd's private directory back to where containers mount it from."""
+        os.unlink(self.places.certificates)
+        shutil.move(private, self.places.certificates)
+        for directory, _names, files in os.walk(self.places.certificates):
+            os.chown(directory, 0, 0)
+            for name in files:
+                os.chown(os.path.join(directory, name), 0, 0)

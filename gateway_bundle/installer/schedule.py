@@ -1,0 +1,113 @@
+"""The timer of systemd by which a gateway's credential is renewed, and the program that it starts."""
+
+import contextlib
+import json
+import os
+import sys
+from typing import Dict, Optional
+
+from . import renewal, units
+from .bundle import Bundle
+from .files import Changes, read
+from .places import Places
+from .processes import find
+from .systemd import Systemd
+
+PROGRAM = "renew.py"
+_DAY = 86400
+_HOMES = ("/home/", "/root/", "/run/user/")
+
+
+class Schedule:
+    """The renewal of the gateway of `places`; `kind` is its type."""
+
+    def __init__(self, places: Places, kind: str) -> None:
+        self.places = places
+        self.kind = kind
+        self.systemd = Systemd(places.system)
+
+    def unable(self, url: str) -> str:
+        """Why the credential is not renewed by itself; empty if it is."""
+        if not url:
+            return "the site that made the bundle renews none"
+        if not self._python():
+            return "there is no Python 3 that a service of the system can run"
+        reason = renewal.unable()
+        missing = "" if reason else self.systemd.unavailable()
+        return "%s; cron can call renew.py once a day" % missing if missing else reason
+
+    def install(self, bundle: Bundle, seconds: float, changes: Changes) -> None:
+        """Put program and units in place; a credential lasts so many seconds."""
+        places, mode = self.places, 0o644 if self.places.system else 0o600
+        for path in bundle.files():
+            if path == PROGRAM or path.startswith("installer/"):
+                target = os.path.join(places.program, *path.split("/"))
+                changes.directory(os.path.dirname(target), places.mode)
+                changes.write(target, read(bundle.file(path)) or b"", mode)
+        settings = {"gateway": places.name, "url": bundle.renewal_url, "directory": places.credential}
+        changes.write(
+            os.path.join(places.program, renewal.SETTINGS), (json.dumps(settings, indent=4) + "\n").encode(), mode
+        )
+        words = [self._python(), "-E", "-s", "-B", os.path.join(places.program, PROGRAM)]
+        # Every day; a credential for less than two months is looked at more often.
+        often = int(max(60, min(_DAY, seconds / 64)))
+        made = units.renewal_units(places, words, often, places.system and self.kind == "service")
+        changed = [suffix for suffix, text in made.items() if read(places.schedule + suffix) != text]
+        changes.directory(places.units, 0o755)
+        for suffix in changed:
+            changes.write(places.schedule + suffix, made[suffix], 0o644)
+        if changed:
+            self.systemd.do("daemon-reload")
+
+    def start(self) -> None:
+        """Start the timer, now and at every boot."""
+        timer = os.path.basename(self.places.schedule) + ".timer"
+        self.systemd.do("enable", timer)
+        self.systemd.do("restart", timer)
+
+    def remove(self) -> None:
+        """Stop the timer and remove both units; no error if they are not there."""
+        name, found = os.path.basename(self.places.schedule), False
+        for suffix in (".timer", ".service"):
+            text = read(self.places.schedule + suffix)
+            if text is not None and text.startswith((units.MARK + self.places.name + "\n").encode()):
+                self.systemd.attempt("stop", name + suffix)
+                self.systemd.attempt("disable", name + suffix)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self.places.schedule + suffix)
+                found = True
+        if found:
+            self.systemd.attempt("daemon-reload")
+            self.systemd.attempt("reset-failed", name + ".service", name + ".timer")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a timer."""
+        return os.path.exists(self.places.schedule + ".timer")
+
+    def active(self) -> bool:
+        """Whether the timer runs."""
+        timer = os.path.basename(self.places.schedule) + ".timer"
+        return self.exists and self.systemd.show(timer).get("ActiveState") == "active"
+
+    def _python(self) -> str:
+        """An interpreter that the service can run: what is in a home, a service of the system does not see."""
+        running = os.path.realpath(sys.executable)
+        for path in ("/usr/bin/python3", find("python3") or ""):
+            if path and os.path.realpath(path) == running:
+                running = path  # the name that stays when the host's Python is updated
+                break
+        for path in (running, "/usr/bin/python3"):
+            hidden = self.places.system and os.path.realpath(path).startswith(_HOMES)
+            if os.access(path, os.X_OK) and not hidden:
+                return path
+        return ""
+
+
+def settings(directory: str) -> Optional[Dict[str, str]]:
+    """The settings of the renewal program in a directory; None if there are none, as in a bundle."""
+    content = read(os.path.join(directory, renewal.SETTINGS))
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        found = json.loads((content or b"").decode())
+        return {key: str(found[key]) for key in ("gateway", "url", "directory")}
+    return None

@@ -1,0 +1,231 @@
+"""What a launch finds: what is installed and runs, what the bundle wants, and what follows. Nothing is changed here."""
+
+import datetime
+import os
+import uuid
+from typing import List, Optional
+
+from . import checks, engines, rendering, routers, state, units
+from .bundle import CONFIG, Bundle
+from .credentials import Credentials
+from .failures import OLDER, Failure
+from .files import read
+from .former import Former
+from .management import Management, ManagementError
+from .places import Places
+from .running import Runner
+from .schedule import Schedule
+
+TYPES = ("service", "podman", "docker")
+
+
+class Options:
+    """What was asked for on the command line; see commands.py."""
+
+    def __init__(self) -> None:
+        self.type = ""
+        self.router = ""
+        self.force = False
+        self.auto_port = False
+        self.start = True
+        self.foreground = False
+        self.wait = 30.0
+
+
+class Situation:
+    """A launch of `bundle`, looked at; raises Failure for what stands in its way.
+
+    `restart` says why the gateway must be started, empty if it need not; then `gone` and `added` are to be changed in
+    the running router. With `unchanged` there is nothing to do.
+    """
+
+    def __init__(self, bundle: Bundle, options: Options, now: datetime.datetime) -> None:
+        self.bundle = bundle
+        self.options = options
+        self.places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
+        self.before = state.load(self.places)
+        self.former = Former(self.places) if self.before is None else None
+        if self.former and not self.former.exists:
+            self.former = None
+        known = self.before or {}
+        self.type = options.type or str(known.get("type") or (self.former and self.former.type) or "service")
+        self._check_installed()
+        self.credentials = Credentials(bundle, self.places, None if self.anew else self.before)
+        self.findings = [checks.clock(bundle, self.credentials.expires, now)]
+        self.raise_findings()
+        self.router = routers.choose(bundle, self.places, options.router) if self.type == "service" else None
+        self.runner = Runner(self.places, self.type)
+        self.elsewhere = self._runs_elsewhere()
+        if self.here:
+            self.runner.check()
+        self.old_runner = self._old_runner()
+        self.unit_before = read(self.places.unit)
+        self.schedule = Schedule(self.places, self.type)
+        self.was_active = self.elsewhere or bool(self.old_runner and self.old_runner.active())
+        self._resolve()
+
+    def _check_installed(self) -> None:
+        known = self.before or {}
+        site = str(known.get("site") or self.bundle.site)
+        if site != self.bundle.site and not self.options.force:
+            raise Failure(
+                1,
+                "gateway not created as existing gateway detected for site: %s" % site,
+                "remove that one first, or replace it: launch.py --force",
+            )
+        # One that was deleted at its site and made anew has another registration, and begins to count again.
+        again = known.get("registration") != self.bundle.registration and self.bundle.made_at > str(
+            known.get("made", "")
+        )
+        self.anew = self.before is not None and (site != self.bundle.site or again)
+        installed = 0 if self.anew else int(known.get("generation", 0))
+        if self.bundle.generation < installed and not self.options.force:
+            raise Failure(
+                OLDER,
+                "this bundle is generation %d, installed is %d" % (self.bundle.generation, installed),
+                "to go back: launch.py --rollback, or --force",
+            )
+
+    def raise_findings(self) -> None:
+        """Raise the failure of the first finding that has one."""
+        for finding in self.findings:
+            if finding.failure:
+                raise finding.failure
+
+    def _old_runner(self) -> Optional[Runner]:
+        """What runs the gateway so far."""
+        if self.before is None or self.before.get("foreground"):
+            return None
+        return self.runner if self.before["type"] == self.type else Runner(self.places, str(self.before["type"]))
+
+    def _runs_elsewhere(self) -> bool:
+        """Whether it runs in the foreground of another supervisor: then it is changed, but never started here."""
+        known = self.before or {}
+        if not known.get("foreground"):
+            return False
+        try:
+            with Management(int(known["managementPort"]), self.places.credential, 2.0):
+                return True
+        except ManagementError:
+            return False
+
+    def _resolve(self) -> None:
+        """Names and ports of this host, and the files that follow from them."""
+        known = self.before or {}
+        own = [int(port) for port in known.get("ports", [])] if self.was_active else []
+        if self.former:
+            own = self.former.ports
+        chosen = {str(name): int(port) for name, port in known.get("changedPorts", {}).items()}
+        self.changed_ports, found = checks.forwards(self.bundle, own, chosen, self.options.auto_port)
+        self.findings += found
+        wanted = int(known.get("managementPort") or self.bundle.manifest.get("managementPort") or 5672)
+        if not (wanted in own or checks.port_free("127.0.0.1", wanted) == ""):
+            wanted = checks.free_port("127.0.0.1", wanted, set())
+        self.management_port = wanted
+        self.router_name = str(known.get("routerName") or state.router_name(self.bundle.name, os.getuid()))
+        self.router_id = str(known.get("routerId") or (self.former and self.former.router_id) or uuid.uuid4())
+        inside = engines.INSIDE if self.type != "service" else self.places.directory
+        values = {
+            "QDR_CONF_DIR": inside,
+            "ROUTER_NAME": self.router_name,
+            "ROUTER_ID": self.router_id,
+            "MANAGEMENT_PORT": str(wanted),
+            "HOSTNAME": os.uname().nodename,
+        }
+        template = (read(self.bundle.file(CONFIG)) or b"").decode("utf-8", "replace")
+        self.config = rendering.with_ports(rendering.render(template, values), self.changed_ports)
+        self.site_id = "gateway_%s_%s" % (self.bundle.name, self.router_id)
+        self.image = self.runner.engine.image(self.bundle) if self.runner.engine else ""
+        self.words = self._words()
+        self.runner.text = self._unit()
+        self._compare()
+
+    def _words(self) -> List[str]:
+        if self.runner.engine:
+            return self.runner.engine.words(self.places, self.image, self.site_id)
+        assert self.router is not None
+        return [*self.router.words, "-c", self.places.config]
+
+    def _unit(self) -> Optional[bytes]:
+        if not self.runner.supervised:
+            return None
+        if self.runner.engine:
+            return units.container_unit(self.places, self.words, self.runner.engine.path)
+        assert self.router is not None
+        low = any(int(item["port"]) < 1024 for item in self.bundle.forwards)
+        return units.service_unit(self.places, self.words, dict(self.router.env, SKUPPER_SITE_ID=self.site_id), low)
+
+    def _compare(self) -> None:
+        """What is to be done to what runs: nothing, changes over management, or a restart and why."""
+        old_config = read(self.places.config)
+        self.restart = ""
+        self.gone: rendering.Config = []
+        self.added: rendering.Config = []
+        if not self.was_active:
+            self.restart = "it does not run" if self.before else "it is new"
+        elif self.before and self.before["type"] != self.type:
+            self.restart = "its type was %s" % self.before["type"]
+        elif self.before and (self.before.get("words") != self.words or self.before.get("image", "") != self.image):
+            self.restart = "its router is another one"
+        elif self._other_user():
+            self.restart = "it is to run as a user of its own"
+        elif old_config is None:
+            self.restart = "its configuration is gone"
+        else:
+            self.gone, self.added, fixed = rendering.difference(rendering.parse(old_config), self.config)
+            self.restart = "%s cannot be changed while it runs" % fixed[0] if fixed else ""
+        same = old_config == rendering.dump(self.config) and self.credentials.installed()
+        unit_same = self.elsewhere or not self.runner.supervised or read(self.places.unit) == self.runner.text
+        generation = self.before and int(self.before["generation"]) == self.bundle.generation
+        renewed = self.schedule.active() or bool(self.not_renewed)
+        self.unchanged = bool(self.was_active and same and unit_same and generation and renewed and not self.restart)
+
+    def _other_user(self) -> bool:
+        """Whether the service runs as another user than its unit will say from now on."""
+        mark = ("\nUser=%s\n" % self.places.user).encode()
+        return mark in (self.runner.text or b"") and self.unit_before is not None and mark not in self.unit_before
+
+    @property
+    def here(self) -> bool:
+        """Whether it is started and stopped here, by systemd or a container engine."""
+        return not (self.options.foreground or self.elsewhere)
+
+    @property
+    def not_renewed(self) -> str:
+        """Why the credential is not renewed by itself, empty if it is."""
+        if not self.here:
+            return "it runs under another supervisor than systemd, which can call renew.py once a day"
+        return self.schedule.unable(self.bundle.renewal_url)
+
+    def plan(self) -> List[str]:
+        """What a launch will do, line by line."""
+        if self.unchanged:
+            return ["nothing to do: generation %d runs as type %s" % (self.bundle.generation, self.type)]
+        lines = []
+        if self.former:
+            lines.append("take over from the launch.sh of a 1.9 bundle: stop it, remove its unit or container")
+        if self.before and self.before["type"] != self.type:
+            lines.append("stop and remove type %s" % self.before["type"])
+        if self.router and self.router.digest and not os.path.isdir(self.router.unpacked):
+            lines.append("unpack the bundle's router to %s" % self.router.unpacked)
+        if self.runner.engine:
+            lines.append("run image %s in %s" % (self.image, self.type))
+        elif self.router:
+            lines.append("run %s" % self.router.title)
+        lines.append("write %s" % self.places.config)
+        lines.append("write the credential to %s (files 0600, directories 0700)" % self.places.certificates)
+        if self.runner.supervised and self.here:
+            lines.append("write %s" % self.places.unit)
+        reason = self.not_renewed
+        if reason:
+            lines.append("the credential will not be renewed by itself: %s" % reason)
+        else:
+            lines.append("write %s.timer and .service, which renew the credential" % self.places.schedule)
+        lines.append("management of the router at port %d of loopback" % self.management_port)
+        lines += [finding.text for finding in self.findings if finding.check.startswith("port")]
+        if self.restart:
+            lines.append("start the gateway: %s" % self.restart)
+        else:
+            lines += ["remove %s %s, without a restart" % (kind, item.get("name")) for kind, item in self.gone]
+            lines += ["add %s %s, without a restart" % (kind, item.get("name")) for kind, item in self.added]
+        return lines
