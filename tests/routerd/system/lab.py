@@ -130,11 +130,15 @@ class Router:
             conn = BlockingConnection(f"127.0.0.1:{self.port}", timeout=5)
         except ProtonException as error:
             raise ConnectionError(str(error)) from None
+        client = None
         try:
             client = SyncRequestResponse(conn, node)
             return client.call(Message(properties=properties, body=body))
         finally:
             conn.close()
+            if client is not None:
+                # Proton's C part keeps the client, and with it all of the connection: 1.6 MB for each request.
+                vars(client).clear()
 
 
 class Lab:
