@@ -39,7 +39,7 @@ from skupper_podman.routerd.sections import (
     check_property_strings,
     map_pairs,
     padded,
-    texts,
+    plain_items,
 )
 
 MAX_HEAD: Final = 65536
@@ -244,7 +244,7 @@ class HeadParser:
             raise DecodeError("message sections out of order")
         self._code = code
         if code == PROPERTIES:
-            items = padded(texts(data, value_at, end, LISTS) or _exact(data, value_at), 13)
+            items = padded(plain_items(data, value_at, end, LISTS) or _exact(data, value_at), 13)
             check_property_strings(items)
             head.message_id, _, head.to, head.subject, head.reply_to, head.correlation_id, head.content_type = items[:7]
             group = items[10]
@@ -252,7 +252,8 @@ class HeadParser:
         elif code == APPLICATION_PROPERTIES:
             head._raw_application_properties = bytes(data[value_at:end])
         elif code == HEADER:
-            head.priority = Header.from_value(_exact(data, value_at)).priority
+            octets = bytes(data[value_at:end])
+            head.priority = _known_priority(octets) if len(octets) <= _KNOWN else _priority(octets)
 
 
 def read_descriptor(data: Buffer, pos: int) -> tuple[int, int] | None:
@@ -337,8 +338,15 @@ def _annotations(octets: bytes) -> RouterAnnotations:
 _known_annotations = lru_cache(maxsize=1024)(_annotations)
 
 
+def _priority(octets: bytes) -> int | None:
+    return Header.from_value(_exact(octets, 0)).priority
+
+
+_known_priority = lru_cache(maxsize=256)(_priority)
+
+
 def _map(raw: bytes) -> dict[Any, Any]:
-    items = texts(raw, 0, len(raw), MAPS)
+    items = plain_items(raw, 0, len(raw), MAPS)
     if items and len(items) % 2 == 0:
         return dict(zip(items[::2], items[1::2], strict=True))
     return checked_map(_exact(raw, 0))

@@ -57,7 +57,7 @@ MESH_LENGTH: Final = 15
 MessageId: TypeAlias = ULong | uuid.UUID | bytes | str | int
 
 _LIST32 = struct.Struct(">BII")
-_COUNT32 = struct.Struct(">I")
+_COUNT32, _NUMBER64 = struct.Struct(">I"), struct.Struct(">Q")
 LISTS: Final = (0xC0, 0xD0)
 MAPS: Final = (0xC1, 0xD1)
 
@@ -308,8 +308,8 @@ def _item(data: Buffer, pos: int) -> tuple[Any, int]:
     return decode(data, pos)
 
 
-def texts(data: Buffer, pos: int, end: int, forms: tuple[int, int]) -> list[Any] | None:
-    """The items of a list or map at ``pos`` to ``end`` when they are null or short ASCII text, else None.
+def plain_items(data: Buffer, pos: int, end: int, forms: tuple[int, int]) -> list[Any] | None:
+    """The items of a list or map at ``pos`` to ``end`` when they are null, short ASCII text or ulong, else None.
 
     ``forms`` are the constructors of the kind that is wanted, `LISTS` or `MAPS`.
 
@@ -330,6 +330,14 @@ def texts(data: Buffer, pos: int, end: int, forms: tuple[int, int]) -> list[Any]
         if code == 0x40:
             items.append(None)
             pos += 1
+            continue
+        if code == 0x53 and pos + 2 <= end:
+            items.append(ULong(data[pos + 1]))
+            pos += 2
+            continue
+        if code == 0x80 and pos + 9 <= end:
+            items.append(ULong(_NUMBER64.unpack_from(data, pos + 1)[0]))
+            pos += 9
             continue
         if (code != 0xA1 and code != 0xA3) or pos + 1 >= end:
             return None

@@ -113,6 +113,8 @@ class Http1Client(Http1Connection):
                     self.finish()
                 break
             self._take(event)
+            if isinstance(event, h11.EndOfMessage):
+                break  # what follows waits until this one is answered
         if not self.over and self.exchange is not None:
             self.exchange.send()
         self._pace()

@@ -9,6 +9,7 @@ lengths is passed on with one; a body whose end is missing is never passed on as
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import h11
 
@@ -21,32 +22,56 @@ from skupper_podman.routerd.adaptors.http_bodies import (
     data_section,
     last_chunk,
 )
-from skupper_podman.routerd.adaptors.http_heads import HttpHead, NotHttpError, named_in_connection, text
+from skupper_podman.routerd.adaptors.http_heads import HttpHead, Known, NotHttpError, named_in_connection, text
 
 #: Octets of a request or status line and headers together; the AMQP head that they make is about as large.
 MAX_HEAD: int = 32768
 
+Raw = tuple[tuple[bytes, bytes], ...]
+
 
 def request_head(event: h11.Request) -> HttpHead:
     """A client's request."""
-    start = [(":version", text(event.http_version)), (":path", text(event.target))]
-    return HttpHead(text(event.method), start, _headers(event))
+    raw = tuple(event.headers.raw_items())
+    return _requests.of(lambda: _size(event.target, raw), event.method, event.target, event.http_version, raw)
+
+
+def _request_head(method: bytes, target: bytes, version: bytes, raw: Raw) -> HttpHead:
+    return HttpHead(text(method), [(":version", text(version)), (":path", text(target))], _headers(raw))
+
+
+_requests: Final = Known(_request_head)
 
 
 def response_head(
     event: h11.Response | h11.InformationalResponse, path: str, *, chunks_understood: bool = True
 ) -> HttpHead:
     """A server's response to the request for `path`; without chunked coding for clients that do not understand it."""
-    reason = [(":reason", text(event.reason))] if event.reason else []
-    start = [(":version", text(event.http_version)), *reason, (":path", path)]
-    headers = _headers(event)
+    raw = tuple(event.headers.raw_items())
+    line = event.status_code, event.reason, event.http_version
+    return _responses.of(lambda: _size(event.reason, raw) + len(path), *line, raw, path, chunks_understood)
+
+
+def _response_head(
+    status: int, reason: bytes, version: bytes, raw: Raw, path: str, chunks_understood: bool
+) -> HttpHead:
+    reasons = [(":reason", text(reason))] if reason else []
+    start = [(":version", text(version)), *reasons, (":path", path)]
+    headers = _headers(raw)
     if not chunks_understood:
         headers = [pair for pair in headers if pair[0].lower() != "transfer-encoding"]
-    return HttpHead(str(event.status_code), start, headers)
+    return HttpHead(str(status), start, headers)
 
 
-def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> Pairs:
-    pairs = [(text(name), text(value)) for name, value in event.headers.raw_items()]
+_responses: Final = Known(_response_head)
+
+
+def _size(first: bytes, raw: Raw) -> int:
+    return len(first) + sum(len(name) + len(value) for name, value in raw)
+
+
+def _headers(raw: Raw) -> Pairs:
+    pairs = [(text(name), text(value)) for name, value in raw]
     dropped = named_in_connection(pairs)
     if any(name.lower() == "transfer-encoding" for name, _ in pairs):
         dropped |= {"content-length"}
@@ -55,6 +80,14 @@ def _headers(event: h11.Request | h11.Response | h11.InformationalResponse) -> P
 
 def request_event(head: HttpHead, authority: str, host_override: str | None) -> h11.Request:
     """A message as a request to a server; raises `NotHttpError`. `authority` is for clients that named no host."""
+    key = "request", authority, host_override
+    event: h11.Request | None = head.made.get(key)
+    if event is None:
+        event = head.made[key] = _request_event(head, authority, host_override)
+    return event
+
+
+def _request_event(head: HttpHead, authority: str, host_override: str | None) -> h11.Request:
     target = dict(head.start).get(":path")
     if not target:
         raise NotHttpError("request has no path")
@@ -71,6 +104,13 @@ def request_event(head: HttpHead, authority: str, host_override: str | None) -> 
 
 def response_event(head: HttpHead) -> h11.Response | h11.InformationalResponse:
     """A message as a response to a client; raises `NotHttpError`."""
+    event: h11.Response | h11.InformationalResponse | None = head.made.get("response")
+    if event is None:
+        event = head.made["response"] = _response_event(head)
+    return event
+
+
+def _response_event(head: HttpHead) -> h11.Response | h11.InformationalResponse:
     if not (head.subject.isascii() and head.subject.isdigit() and len(head.subject) == 3):
         raise NotHttpError("subject is not an HTTP status")
     status = int(head.subject)
@@ -95,8 +135,11 @@ def _octets(pairs: Pairs) -> list[tuple[bytes, bytes]]:
 
 def is_chunked(head: HttpHead) -> bool:
     """Whether the body of a message has chunked coding."""
-    value = head.header("transfer-encoding")
-    return value is not None and value.strip().lower() == "chunked"
+    chunked: bool | None = head.made.get("chunked")
+    if chunked is None:
+        value = head.header("transfer-encoding")
+        chunked = head.made["chunked"] = value is not None and value.strip().lower() == "chunked"
+    return chunked
 
 
 class BodyWriter:

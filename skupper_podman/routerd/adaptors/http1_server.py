@@ -91,6 +91,8 @@ class Http1Server(Http1Connection):
                 self.abort()
                 return
             self._take(exchange, event)
+            if isinstance(event, h11.EndOfMessage):
+                break  # nothing follows, or the connection is over
         if not self.over and self.exchange is not None:
             self.exchange.send_response()
 

@@ -142,12 +142,18 @@ def data_section(data: bytes | bytearray | memoryview) -> bytes:
 
 def map_of(pairs: Sequence[tuple[object, object]]) -> bytes:
     """An encoded map with its pairs in this order; keys may repeat, as names of headers do."""
-    items = b"".join([_encoded(item) for pair in pairs for item in pair])
-    return b"\xd1" + (4 + len(items)).to_bytes(4) + (2 * len(pairs)).to_bytes(4) + items
+    return map_with(b"".join([encoded_item(item) for pair in pairs for item in pair]), 2 * len(pairs))
 
 
-def _encoded(item: object) -> bytes:
-    """As `encode`, which takes longer for what is nearly always here: short text."""
+def map_with(items: bytes, count: int) -> bytes:
+    """An encoded map of so many encoded items: its keys and values."""
+    return b"\xd1" + (4 + len(items)).to_bytes(4) + count.to_bytes(4) + items
+
+
+def encoded_item(item: object) -> bytes:
+    """As `encode`, which takes longer for what is nearly always here: nothing, or short text."""
+    if item is None:
+        return b"\x40"
     kind = type(item)
     if kind is str or kind is Symbol:
         octets = str(item).encode()

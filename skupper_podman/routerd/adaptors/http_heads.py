@@ -7,19 +7,24 @@ message raises `NotHttpError`, nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
-from skupper_podman.routerd.adaptors.http_bodies import Pairs, map_of
+from skupper_podman.routerd.adaptors.http_bodies import Pairs, encoded_item, map_with
 from skupper_podman.routerd.codec import CodecError, Symbol
-from skupper_podman.routerd.message import Head, Header, MessageId, Properties
-from skupper_podman.routerd.sections import APPLICATION_PROPERTIES
+from skupper_podman.routerd.message import Head, Header, MessageId
+from skupper_podman.routerd.sections import APPLICATION_PROPERTIES, PROPERTIES, map_pairs
 
 #: The application property with the sender's flow; the colon belongs to the name.
 FLOW_ID: Final = Symbol(":flowid")
 
 _HEADER: Final = Header().encode()
+_PROPERTIES: Final = bytes((0, 0x53, PROPERTIES))
+_APPLICATION: Final = bytes((0, 0x53, APPLICATION_PROPERTIES))
+
+
+Made = TypeVar("Made")
 
 
 class NotHttpError(ValueError):
@@ -34,6 +39,8 @@ class HttpHead:
     start: Pairs
     headers: Pairs = field(default_factory=list)
     flow_id: str | None = None
+    #: What has been made of it, by whoever made it; heads that differ in nothing but their flow share this.
+    made: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a header; `name` in lower case."""
@@ -52,6 +59,29 @@ class Envelope:
     site: str | None = None
 
 
+class Known(Generic[Made]):
+    """What `make` gives for small arguments that come again and again, as heads of HTTP do; a few of them."""
+
+    MOST: Final = 128
+    #: Octets of arguments that are kept.
+    SMALL: Final = 2048
+
+    def __init__(self, make: Callable[..., Made]) -> None:
+        self._make = make
+        self._made: dict[Any, Made] = {}
+
+    def of(self, size: Callable[[], int], *arguments: Any) -> Made:
+        """The result for these arguments, whose octets `size` counts when they are new."""
+        found = self._made.get(arguments)
+        if found is None:
+            found = self._make(*arguments)
+            if size() <= self.SMALL:
+                if len(self._made) >= self.MOST:
+                    self._made.clear()
+                self._made[arguments] = found
+        return found
+
+
 def text(octets: bytes | bytearray) -> str:
     """Octets of a header as text."""
     try:
@@ -62,19 +92,12 @@ def text(octets: bytes | bytearray) -> str:
 
 def compose_head(head: HttpHead, envelope: Envelope, *, symbols: bool) -> tuple[bytes, Head]:
     """The sections before the body, and the same parsed; HTTP/1 has header names as `symbols`, HTTP/2 as strings."""
-    properties = Properties(
-        message_id=envelope.message_id,
-        to=envelope.to,
-        subject=head.subject,
-        reply_to=envelope.reply_to,
-        correlation_id=envelope.correlation_id,
-        group_id=envelope.site,
-    )
-    kind = Symbol if symbols else str
-    pairs: list[tuple[object, object]] = [(FLOW_ID, envelope.flow_id), *head.start]
-    pairs += [(kind(name), value) for name, value in head.headers]
-    application = map_of(pairs)
-    octets = b"".join((_HEADER, properties.encode(), bytes((0, 0x53, APPLICATION_PROPERTIES)), application))
+    items = head.made.get(symbols)
+    if items is None:
+        items = head.made[symbols] = _items(head, symbols=symbols)
+    count = 2 + 2 * (len(head.start) + len(head.headers))
+    application = map_with(_FLOW_ITEM + encoded_item(envelope.flow_id) + items, count)
+    octets = b"".join((_HEADER, _properties(envelope, head.subject), _APPLICATION, application))
     parsed = Head()
     parsed.to = envelope.to
     parsed.subject = head.subject
@@ -87,12 +110,38 @@ def compose_head(head: HttpHead, envelope: Envelope, *, symbols: bool) -> tuple[
     return octets, parsed
 
 
+_FLOW_ITEM: Final = encoded_item(FLOW_ID)
+
+
+def _items(head: HttpHead, *, symbols: bool) -> bytes:
+    kind = Symbol if symbols else str
+    pairs: list[tuple[object, object]] = [*head.start, *((kind(name), value) for name, value in head.headers)]
+    return b"".join([encoded_item(item) for pair in pairs for item in pair])
+
+
+def _properties(envelope: Envelope, subject: str) -> bytes:
+    """As `Properties` encodes the few that these messages have."""
+    values: list[object] = [envelope.message_id, None, envelope.to, subject]
+    values += [envelope.reply_to, envelope.correlation_id, None, None, None, None, envelope.site]
+    while values[-1] is None:
+        values.pop()
+    items = b"".join([encoded_item(value) for value in values])
+    return _PROPERTIES + b"\xd0" + (4 + len(items)).to_bytes(4) + len(values).to_bytes(4) + items
+
+
 def read_head(head: Head) -> HttpHead:
     """The HTTP head of a message."""
+    found = _known_head(head)
+    if found is not None:
+        return found
     try:
         pairs = head.application_pairs
     except CodecError as error:
         raise NotHttpError(str(error)) from None
+    return _of_pairs(head, pairs)
+
+
+def _of_pairs(head: Head, pairs: Sequence[tuple[object, object]]) -> HttpHead:
     start: Pairs = []
     headers: Pairs = []
     flow_id = None
@@ -108,6 +157,31 @@ def read_head(head: Head) -> HttpHead:
     if not head.subject or head.lite:
         raise NotHttpError("message has no subject")
     return HttpHead(head.subject, start, headers, flow_id)
+
+
+def _known_head(head: Head) -> HttpHead | None:
+    """The same for a head that has come before with another flow; None where the long way is to be taken."""
+    raw = head._raw_application_properties
+    if raw is None or len(raw) < 20 or raw[0] != 0xD1 or raw[10:19] != _FLOW_ITEM[1:] + b"\xa1" or head.lite:
+        return None
+    end = 20 + raw[19]
+    count, flow_id, rest = int.from_bytes(raw[5:9]), raw[20:end], raw[end:]
+    if end > len(raw) or count < 2 or not flow_id.isascii():
+        return None
+    try:
+        found = _heads.of(lambda: len(rest), head.subject, count, rest)
+    except (CodecError, NotHttpError):
+        return None
+    return HttpHead(found.subject, found.start, found.headers, flow_id.decode("ascii"), found.made)
+
+
+def _without_flow(subject: str | None, count: int, rest: bytes) -> HttpHead:
+    head = Head()
+    head.subject = subject
+    return _of_pairs(head, map_pairs(map_with(rest, count - 2)))
+
+
+_heads: Final = Known(_without_flow)
 
 
 def named_in_connection(headers: Sequence[tuple[str, str]]) -> frozenset[str]:

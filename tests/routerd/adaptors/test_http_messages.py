@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skupper_podman.routerd.adaptors import http_heads
 from skupper_podman.routerd.adaptors.http1_messages import (
     BodyParser,
     BodyWriter,
@@ -24,7 +25,15 @@ from skupper_podman.routerd.adaptors.http2_messages import (
     trailers_of,
 )
 from skupper_podman.routerd.adaptors.http_bodies import BodyError, data_section
-from skupper_podman.routerd.adaptors.http_heads import Envelope, HttpHead, NotHttpError, compose_head, read_head, text
+from skupper_podman.routerd.adaptors.http_heads import (
+    Envelope,
+    HttpHead,
+    Known,
+    NotHttpError,
+    compose_head,
+    read_head,
+    text,
+)
 from skupper_podman.routerd.codec import Symbol, ULong
 from skupper_podman.routerd.message import Head, Header, HeadParser, Message, Properties, compose
 
@@ -49,6 +58,57 @@ def request(*lines: bytes) -> h11.Request:
     event = http.next_event()
     assert isinstance(event, h11.Request)
     return event
+
+
+def outcome_of(head: Head) -> HttpHead | None:
+    """The HTTP head, or None when it is none."""
+    try:
+        return read_head(head)
+    except NotHttpError:
+        return None
+
+
+@given(headers, st.sampled_from(["GET", "200", ""]), st.text(max_size=4), st.integers(0, 90), st.integers(0, 255))
+def test_heads_that_are_known_are_read_as_any_other(
+    pairs: list[tuple[str, str]], subject: str, flow: str, at: int, octet: int
+) -> None:
+    """What is remembered of heads gives the same, whatever comes: also octets that are changed somewhere."""
+    _, good = compose_head(HttpHead(subject, [(":path", "/")], pairs), Envelope("web:80", flow), symbols=True)
+    raw = bytearray(good._raw_application_properties or b"")
+    changed = Head()
+    changed.subject = subject
+    raw[at % len(raw)] = octet
+    changed._raw_application_properties = bytes(raw)
+    for head in (good, changed):
+        found = [outcome_of(head), outcome_of(head)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(http_heads, "_known_head", lambda _head: None)
+            assert found == [outcome_of(head)] * 2
+
+
+def test_what_is_made_of_a_head_is_shared_by_those_that_differ_in_their_flow_only() -> None:
+    event = request(b"GET / HTTP/1.1", b"Host: a:1")
+    assert request_head(event) is request_head(request(b"GET / HTTP/1.1", b"Host: a:1"))
+    found = []
+    for flow in ("a:1", "b:22"):
+        _, head = compose_head(request_head(event), Envelope("web:80", flow), symbols=True)
+        found.append(read_head(head))
+    assert [head.flow_id for head in found] == ["a:1", "b:22"]
+    assert request_event(found[0], "s:1", None) is request_event(found[1], "s:1", None)
+    assert request_event(found[0], "s:1", "x") is not request_event(found[1], "s:1", None)
+    assert response_event(HttpHead("200", [])) is not response_event(HttpHead("200", []))
+
+
+def test_few_and_small_heads_are_remembered() -> None:
+    made: list[int] = []
+    known = Known(lambda number: made.append(number) or [number])
+    assert known.of(lambda: 10, 1) is known.of(lambda: 10, 1)
+    known.of(lambda: Known.SMALL + 1, 2)
+    known.of(lambda: Known.SMALL + 1, 2)
+    assert made == [1, 2, 2]
+    for number in range(3, 3 + 2 * Known.MOST):
+        known.of(lambda: 10, number)
+        assert len(known._made) <= Known.MOST
 
 
 def test_a_request_has_the_octets_of_skupper_router() -> None:
