@@ -281,7 +281,9 @@ class TcpFlow:
     def _refused(self, outcome: Outcome) -> None:
         """The far end cannot go on: end our message and the socket with it."""
         self._end_message(abort=False)
-        self._close_socket(reset=outcome.failed)
+        # A part of what was to come must not look like all of it.
+        partial = bool(self._pending) or (self.octets_out > 0 and not self._write_ended)
+        self._close_socket(reset=outcome.failed or partial)
         self._settle_incoming(FAILED_SETTLED)
 
     def _end_message(self, *, abort: bool) -> None:

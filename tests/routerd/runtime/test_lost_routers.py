@@ -245,6 +245,38 @@ def test_a_transit_router_that_vanishes_ends_the_streams_at_both_sides(
             assert [router.temporaries for router in network.routers.values() if router.temporaries] == [], moment
 
 
+def broken_off(sock: socket.socket | None) -> bool:
+    """Whether the stream towards this end was reset, so that what has come of it does not look complete."""
+    assert sock is not None
+    try:
+        while sock.recv(1 << 20):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("victim", ["A", "B", "C"])
+@pytest.mark.parametrize("encapsulation", ["legacy", "lite"])
+def test_what_is_broken_off_does_not_look_complete(encapsulation: str, victim: str) -> None:
+    """Both ends have got a part, and neither the end."""
+    with chain(encapsulation, "edges") as network:
+        client = network.dial()
+        network.turn(20)
+        client.sendall(b"a part")
+        network.turn(20)
+        assert network.served is not None
+        assert network.served.recv(100) == b"a part"
+        network.served.sendall(b"another part")
+        network.turn(20)
+        assert client.recv(100) == b"another part"
+        network.kill(victim)
+        network.pass_time(15)
+        assert broken_off(client)
+        assert broken_off(network.served)
+        assert network.flows() == {}
+
+
 @pytest.mark.parametrize("encapsulation", ["legacy", "lite"])
 @pytest.mark.parametrize("course", [talk, flood])
 def test_an_edge_whose_interior_vanishes_ends_its_streams_and_serves_over_the_other(
