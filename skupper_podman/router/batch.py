@@ -12,10 +12,18 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from skupper_podman.errors import ManagementError
+
+if TYPE_CHECKING:
+    from skupper_podman.router.management import ManagementClient
+
+_STARTING: Final = 0.4
+"""Part of the time-out in which a router that is being started may begin to listen."""
+_PAUSE: Final = 0.1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,14 +48,32 @@ def run(requests: Sequence[Sequence[Any]], timeout: float, results: list[Any]) -
     Raises:
         ManagementError: one was refused or not answered; those before it are done.
     """
-    from skupper_podman.router.management import ManagementClient
-
-    with ManagementClient(timeout=timeout) as client:
+    with connected(timeout) as client:
         for operation, entity_type, name, attributes in requests:
             results.append(_one(client, operation, entity_type, name, attributes))
 
 
-def _one(client: Any, operation: str, entity_type: str, name: str, attributes: Mapping[str, Any]) -> Any:
+def connected(timeout: float, url: str = "") -> ManagementClient:
+    """A connection to the router of this host, which may have been started just now.
+
+    Raises:
+        ManagementError: nothing listens there after a while, or what listens does not answer in time.
+    """
+    from skupper_podman.router.management import DEFAULT_URL, ManagementClient, RouterUnreachableError
+
+    begun = time.monotonic()
+    waited = 0.0
+    while True:
+        try:
+            return ManagementClient(url or DEFAULT_URL, timeout=timeout - waited)
+        except RouterUnreachableError:
+            waited = time.monotonic() - begun
+            if waited > timeout * _STARTING:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _one(client: ManagementClient, operation: str, entity_type: str, name: str, attributes: Mapping[str, Any]) -> Any:
     if operation == "query":
         return client.query(entity_type).dicts(without_nulls=True)
     if operation == "create":

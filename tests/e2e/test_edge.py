@@ -154,7 +154,7 @@ def test_a_service_works_while_the_edge_is_alone(network: Network) -> None:
 
 
 def test_an_edge_outlives_its_interior(network: Network) -> None:
-    network.core.podman("restart", "--time", "1", "skupper-router")
+    network.core.restart("skupper-router")
     for host in network.edges:
         until(lambda host=host: fetch(host, "at-core") == "core", 40, "the edge is linked again")  # type: ignore[misc]
     until(lambda: fetch(network.core, "at-near") == "near", 40, "and serves again")
