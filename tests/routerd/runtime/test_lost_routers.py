@@ -38,6 +38,7 @@ class Network:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._server.setblocking(False)
         self._port = 0
+        self.ends: tuple[Entities, Entities]
         self.client: socket.socket | None = None
         self.served: socket.socket | None = None
 
@@ -63,15 +64,18 @@ class Network:
         self.links[frozenset((upper, lower))] = ends[0], ends[1]
 
     def serve(self, front: Entities, back: Entities, encapsulation: str) -> None:
-        """The service."""
+        """The service, of HTTP where the encapsulation is `http`."""
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", 0))
             self._port = sock.getsockname()[1]
-        more = {"address": ADDRESS, "host": "127.0.0.1", "encapsulation": encapsulation}
+        more = {"address": ADDRESS, "host": "127.0.0.1"}
+        kind = "http"
+        if encapsulation != "http":
+            kind, more["encapsulation"] = "tcp", encapsulation
         server = self._server.getsockname()[1]
-        back.create("tcpConnector", validate("tcpConnector", {"name": "c", "port": str(server), **more}))
-        front.create("tcpListener", validate("tcpListener", {"name": "l", "port": str(self._port), **more}))
-        self.until(lambda: front.tcp_listeners[0].oper_status == "up")
+        for entities, name, port in ((back, f"{kind}Connector", server), (front, f"{kind}Listener", self._port)):
+            entities.create(name, validate(name, {"name": name, "port": str(port), **more}))
+        self.until(lambda: (front.tcp_listeners + front.http_listeners)[0].oper_status == "up")
         self.turn(20)
 
     def turn(self, times: int = 1) -> None:
@@ -162,6 +166,7 @@ def chain(encapsulation: str, form: str) -> Iterator[Network]:
             front, back = network.router("E", "edge"), network.router("F", "edge")
             network.link("A", "E", "edge")
             network.link("C", "F", "edge")
+        network.ends = front, back
         network.serve(front, back, encapsulation)
         yield network
     finally:
@@ -243,6 +248,41 @@ def test_a_transit_router_that_vanishes_ends_the_streams_at_both_sides(
             assert ended(network.client), moment
             assert ended(network.served), moment
             assert [router.temporaries for router in network.routers.values() if router.temporaries] == [], moment
+
+
+def request(network: Network) -> Iterator[None]:
+    """Two requests of HTTP over one connection, one with a body that comes in pieces."""
+    client = network.dial()
+    yield from once(network, 4)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    yield from once(network, 8)
+    for answer in (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfi", b"ne"):
+        if network.served is not None:
+            with contextlib.suppress(BlockingIOError):
+                network.served.recv(1000)
+            network.served.sendall(answer)
+        yield from once(network, 6)
+    client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf")
+    yield from once(network, 8)
+    client.sendall(b"more")
+    yield from once(network, STEPS)
+
+
+@pytest.mark.parametrize("form", ["interiors", "edges"])
+def test_requests_whose_way_vanishes_are_answered_or_broken_off(form: str) -> None:
+    under_way = 0
+    for moment in range(0, 64, 3):
+        with chain("http", form) as network:
+            for _ in zip(range(moment), request(network), strict=False):
+                pass
+            front, back = network.ends
+            under_way += sum(len(connector.pool.exchanges) for connector in back.http_connectors)
+            network.kill("B")
+            network.pass_time(15)
+            asked = [client.exchange for listener in front.http_listeners for client in listener.clients]
+            assert [exchange for exchange in asked if exchange is not None and exchange.request_ended] == [], moment
+            assert [len(connector.pool.exchanges) for connector in back.http_connectors] == [0], moment
+    assert under_way > 3
 
 
 def broken_off(sock: socket.socket | None) -> bool:
