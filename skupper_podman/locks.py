@@ -1,8 +1,10 @@
 """File locks (flock), so that two commands, or a command and a 1.9 program, never change the same thing at once.
 
-What always holds: a lock is bound to the open file, so it goes away with its process however that ends; the lock file
-itself stays (removing it would let two holders in). Waiting is bounded. Who holds a lock may leave a note in its file
-for others to read: it means nothing once the lock is free, so no note outlives who wrote it.
+What always holds: a lock is bound to the open file, so it goes away with its process however that ends. A lock file of
+ours is there while it is held, and no longer: its holder removes it before letting go, and who waited for a file that
+was removed meanwhile holds nothing and begins anew (only that of a killed process stays, until the next one). Waiting is
+bounded. Who holds a lock may leave a note in its file for others to read: it means nothing once the lock is free, so no
+note outlives who wrote it.
 """
 
 from __future__ import annotations
@@ -54,15 +56,33 @@ def locked(
         ConflictError: another process still holds it after ``timeout``.
         PlatformError: the file cannot be made or opened.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    deadline = clock() + timeout
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, flags, mode)
+        except OSError as error:
+            raise PlatformError(f"cannot open lock file {path}: {error.strerror}") from error
+        with held(descriptor, str(path), timeout=max(deadline - clock(), 0), clock=clock, sleep=sleep):
+            if not _is_at(descriptor, path):
+                continue  # it was removed by who held it until now
+            try:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, 0)  # the note of who held it before
+                yield Lock(descriptor)
+            finally:
+                if _is_at(descriptor, path):
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+        return
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that ``path`` names."""
     try:
-        descriptor = os.open(path, flags, mode)
-    except OSError as error:
-        raise PlatformError(f"cannot open lock file {path}: {error.strerror}") from error
-    with held(descriptor, str(path), timeout=timeout, clock=clock, sleep=sleep):
-        with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)  # the note of who held it before
-        yield Lock(descriptor)
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
+        return False
 
 
 def note_of(path: Path) -> bytes | None:
@@ -70,19 +90,22 @@ def note_of(path: Path) -> bytes | None:
 
     Asking never makes anybody else who asks believe that the lock is held.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(descriptor, _NOTE_LIMIT, 0)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return None
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_at(descriptor, path):
+                return None
+            # Removed since it was opened: somebody else may hold the one that is there now.
+        except BlockingIOError:
+            return os.pread(descriptor, _NOTE_LIMIT, 0)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager

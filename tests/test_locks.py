@@ -24,8 +24,8 @@ def test_one_at_a_time(tmp_path: Path) -> None:
         pass
     assert str(path) in caught.value.hint
     with locked(path, timeout=0):
-        pass
-    assert path.stat().st_mode & 0o777 == 0o600
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [], "a lock leaves no file"
 
 
 def test_waiting_is_bounded_by_the_clock(tmp_path: Path) -> None:
@@ -62,6 +62,33 @@ def test_it_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
+def test_who_waits_for_a_file_that_is_removed_has_the_next_one(tmp_path: Path) -> None:
+    """Many processes at once, each of which removes the file that others wait for: no two are ever in it together."""
+    (tmp_path / "count").write_text("0")
+    count = """if 1:
+        import pathlib, sys
+        from skupper_podman.locks import locked
+        here = pathlib.Path(sys.argv[1])
+        for _ in range(50):
+            with locked(here / "lock", timeout=60, sleep=lambda _: None):
+                (here / "inside").touch(exist_ok=False)
+                (here / "count").write_text(str(int((here / "count").read_text()) + 1))
+                (here / "inside").unlink()
+    """
+    children = [subprocess.Popen([sys.executable, "-c", count, str(tmp_path)]) for _ in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
+    assert (tmp_path / "count").read_text() == "200"
+    assert [path.name for path in tmp_path.iterdir()] == ["count"]
+
+
+def test_a_file_that_replaced_ours_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path, timeout=0):
+        path.unlink()
+        path.touch()
+    assert path.exists()
+
+
 def test_a_killed_holder_leaves_it(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     hold = "import pathlib, sys, time\nfrom skupper_podman.locks import locked\n"
@@ -73,8 +100,10 @@ def test_a_killed_holder_leaves_it(tmp_path: Path) -> None:
             pass
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
+    assert path.exists()
     with locked(path, timeout=0):
         pass
+    assert not path.exists(), "what a killed process left goes with the next one"
 
 
 def test_a_link_is_refused(tmp_path: Path) -> None:
@@ -109,8 +138,7 @@ def test_a_note_is_there_while_the_lock_is_held(tmp_path: Path) -> None:
 
 def test_who_asks_for_a_note_does_not_seem_to_hold_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with locked(path, timeout=0):
-        pass
+    path.touch()
     asking = path.open("rb")
     fcntl.flock(asking, fcntl.LOCK_SH)
     assert note_of(path) is None

@@ -156,6 +156,7 @@ def shape(seen: dict[str, Any]) -> dict[str, Any]:
     return {
         "containers": containers, "files": files, "host": host,
         "volumes": sorted(seen["volumes"]), "networks": sorted(seen["networks"]), "images": seen["images"],
+        "runtime": seen["runtime"],
     }  # fmt: skip
 
 

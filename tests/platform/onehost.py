@@ -145,7 +145,13 @@ def picture(host: Host) -> dict[str, Any]:
             "networks": {info.name: info.labels for info in api.networks()},
             "images": sorted(name for image in api.images() for name in image.names),
             "host": _host_files(host.directory / "data"),
+            "runtime": sorted(path.name for path in (host.directory / "runtime").glob("skupper*") if _lasts(path)),
         }
+
+
+def _lasts(path: Path) -> bool:
+    """Whether it is there whenever a site is: not what the supervisor says of it."""
+    return path.suffix != ".status"
 
 
 def _steady(facts: tuple[Any, ...]) -> tuple[Any, ...]:

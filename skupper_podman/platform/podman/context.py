@@ -23,6 +23,7 @@ from skupper_podman.model.namespace import VARIABLE, check_namespace, owner
 from skupper_podman.paths import Paths, paths_for
 from skupper_podman.platform.podman import endpoint as endpoints
 from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.hostfile import remove_empty_directories
 from skupper_podman.platform.podman.observe import Observation, observe
 from skupper_podman.platform.podman.sites import other_sites
 from skupper_podman.systemd import Systemd
@@ -102,7 +103,7 @@ class Context:
         """
         if self._held_lock is not None:
             return
-        self._held_lock = self._lock.enter_context(locked(_usable(*self.paths.lock_files), timeout=self.lock_timeout))
+        self._held_lock = self._lock.enter_context(self._locked(*self.paths.lock_files))
 
     @contextmanager
     def user_lock(self) -> Iterator[None]:
@@ -111,8 +112,22 @@ class Context:
         Raises:
             ConflictError: another one is still choosing after a minute.
         """
-        with locked(_usable(*self.paths.user_lock_files), timeout=self.lock_timeout):
+        with self._locked(*self.paths.user_lock_files):
             yield
+
+    @contextmanager
+    def _locked(self, path: Path, fallback: Path) -> Iterator[Lock]:
+        """Hold the lock in the runtime directory, or in the data home of a user who has none."""
+        if os.access(path.parent, os.W_OK):
+            with locked(path, timeout=self.lock_timeout) as lock:
+                yield lock
+            return
+        make_directories(fallback.parent)
+        try:
+            with locked(fallback, timeout=self.lock_timeout) as lock:
+                yield lock
+        finally:
+            remove_empty_directories(fallback)
 
     def note(self, content: bytes) -> None:
         """Let commands on other sites know what this one, which holds the site's lock, is about to make."""
@@ -167,14 +182,6 @@ class Context:
         if self._recent is not None and self._held_lock is None and self.monotonic() - self._recent[0] < _MOMENT:
             return self._recent[1]
         return self.partial_site()
-
-
-def _usable(path: Path, fallback: Path) -> Path:
-    """Where a lock can be: the runtime directory, or the data home of a user who has none."""
-    if os.access(path.parent, os.W_OK):
-        return path
-    make_directories(fallback.parent)
-    return fallback
 
 
 def not_enabled(context: Context, leftovers: bool = False) -> NotEnabledError:

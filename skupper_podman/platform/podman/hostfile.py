@@ -44,15 +44,20 @@ def deleting(path: Path) -> Step | None:
 
     def do() -> None:
         remove(path)
-        with contextlib.suppress(OSError):  # other files of ours, or somebody else's, are in it
-            for directory in takewhile(_is_own, path.parents):
-                directory.rmdir()
+        remove_empty_directories(path)
 
     def undo() -> None:
         make_directories(path.parent)
         write_atomic(path, content, mode)
 
     return Step("delete", f"file {path}", do, undo)
+
+
+def remove_empty_directories(path: Path) -> None:
+    """Remove Skupper's own directories around ``path``, which is gone, as far as nothing else is in them."""
+    with contextlib.suppress(OSError):  # other files of ours, or somebody else's, are in it
+        for directory in takewhile(_is_own, path.parents):
+            directory.rmdir()
 
 
 def _is_own(directory: Path) -> bool:
