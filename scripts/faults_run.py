@@ -1,12 +1,21 @@
-"""Runs the fault table and prints what came of each fault, with counts."""
+"""Runs the fault tables and prints what came of each fault, with counts."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
-from tests.e2e.faults import FAULTS, Report, bench, run
+from tests.e2e import faults, unitfaults
+from tests.e2e.faults import Bench, Fault, Report, run
+
+TABLES: tuple[tuple[tuple[Fault, ...], Callable[[], AbstractContextManager[Bench]]], ...] = (
+    (faults.FAULTS, faults.bench),
+    (unitfaults.FAULTS, unitfaults.unit_bench),
+)
 
 
 def main() -> int:
@@ -15,21 +24,19 @@ def main() -> int:
     parser.add_argument("faults", nargs="*", metavar="FAULT", help="ids of faults (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    known = {fault.id: fault for fault in FAULTS}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order, so that no host is left
+    known = [fault.id for table, _ in TABLES for fault in table]
     unknown = [name for name in arguments.faults if name not in known]
     if unknown:
         parser.error(f"no such fault: {', '.join(unknown)}; there are: {', '.join(known)}")
-    chosen = [known[name] for name in arguments.faults] or list(FAULTS)
     reports: list[Report] = []
-    while len(reports) < len(chosen):
-        with bench() as made:  # new sites only where the last fault spoilt them
-            for fault in chosen[len(reports) :]:
-                reports.append(run(made, fault))
-                if not arguments.json:
-                    sys.stdout.write(line(reports[-1]))
-                    sys.stdout.flush()
-                if reports[-1].spoilt:
-                    break
+    for table, make in TABLES:
+        chosen = [fault for fault in table if fault.id in (arguments.faults or known)]
+        for report in injected(chosen, make):
+            reports.append(report)
+            if not arguments.json:
+                sys.stdout.write(line(report))
+                sys.stdout.flush()
     total = len(reports)
     counts = {
         "faults": total,
@@ -56,6 +63,17 @@ def main() -> int:
         sys.stdout.write("\n" + "".join(f"{name:24} {count:4} of {total}\n" for name, count in counts.items()))
     enough = counts["cause named"] >= 0.95 * total and counts["mended by the hint"] >= 0.9 * total
     return 0 if counts["status never said OK"] == total and enough else 1
+
+
+def injected(chosen: list[Fault], make: Callable[[], AbstractContextManager[Bench]]) -> Iterator[Report]:
+    """Inject one fault after the other, into new sites where the last one spoilt them."""
+    while chosen:
+        with make() as made:
+            spoilt = False
+            while chosen and not spoilt:
+                report = run(made, chosen.pop(0))
+                spoilt = report.spoilt
+                yield report
 
 
 def line(report: Report) -> str:

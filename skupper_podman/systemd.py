@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skupper_podman.errors import PlatformError
+from skupper_podman.errors import InvalidError, PlatformError
 from skupper_podman.files import FileState, Tree, make_directories
 from skupper_podman.paths import Paths, linger_file
 from skupper_podman.process import Completed, run
@@ -28,7 +28,11 @@ START_TIMEOUT = 120.0
 @dataclass(frozen=True, slots=True)
 class UnitState:
     """What the manager says about the unit; ``active`` is its ActiveState (active, inactive, failed, activating...),
-    ``status`` the unit's own words, ``since`` when it entered that state (empty if never)."""
+    ``status`` the unit's own words, ``since`` when it entered that state (empty if never).
+
+    ``stale`` says that files of the unit changed since the manager read them, ``unreadable`` that it cannot make sense
+    of them. ``command`` is what it runs at the next start; ``dropins`` are the files that change this unit alone.
+    """
 
     loaded: bool
     enabled: bool
@@ -38,6 +42,10 @@ class UnitState:
     main_pid: int = 0
     since: str = ""
     masked: bool = False
+    unreadable: bool = False
+    stale: bool = False
+    command: str = ""
+    dropins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,11 @@ class Systemd:
         return f"the systemd manager {whose} cannot be reached: {completed.complaint}"
 
     def file_state(self) -> FileState | None:
-        """The unit file as it is, None if there is none."""
-        return Tree(self.paths.unit_dir).state(self.paths.unit_name)
+        """The unit file as it is, None if there is none, or a link (as ``systemctl mask`` makes) in its place."""
+        try:
+            return Tree(self.paths.unit_dir).state(self.paths.unit_name)
+        except InvalidError:
+            return None
 
     def write(self, content: str) -> None:
         """Write the unit file (0644) and let the manager read it.
@@ -179,9 +190,10 @@ class Systemd:
             PlatformError: the manager cannot be reached.
         """
         names = "LoadState,UnitFileState,ActiveState,SubState,StatusText,MainPID,StateChangeTimestamp"
+        names += ",NeedDaemonReload,ExecStart,DropInPaths"
         completed = self._do("show", self.paths.unit_name, f"--property={names}", timeout=QUERY_TIMEOUT)
         values = dict(line.partition("=")[::2] for line in completed.stdout.splitlines())
-        pid = values.get("MainPID", "")
+        pid, own = values.get("MainPID", ""), f"/{self.paths.unit_name}.d/"
         return UnitState(
             loaded=values.get("LoadState") == "loaded",
             enabled=values.get("UnitFileState") in ("enabled", "enabled-runtime"),
@@ -191,6 +203,10 @@ class Systemd:
             main_pid=int(pid) if pid.isdigit() else 0,
             since=values.get("StateChangeTimestamp", ""),
             masked=values.get("LoadState") == "masked",
+            unreadable=values.get("LoadState") in ("bad-setting", "error"),
+            stale=values.get("NeedDaemonReload") == "yes",
+            command=values.get("ExecStart", "").partition("argv[]=")[2].partition(" ;")[0],
+            dropins=tuple(path for path in values.get("DropInPaths", "").split() if own in path),
         )
 
     def status_command(self) -> str:

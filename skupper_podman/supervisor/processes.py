@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,11 @@ class Process:
     started: int
     name: str = field(compare=False)
     """Its program; not compared, because a container's first process is runc, then a shell, then the program."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began, by a clock that nobody can set, and that goes on while the host sleeps."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / os.sysconf("SC_CLK_TCK")
 
     def alive(self) -> bool:
         """True if it still runs."""

@@ -1,7 +1,11 @@
-"""The text of the unit skupper-podman.service: the supervisor as a service systemd really watches."""
+"""The text of the unit skupper-podman.service: the supervisor as a service systemd really watches.
+
+What always holds: its last line has a digest of the others, so that an edited file is known without making it again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 from skupper_podman.paths import Paths
 
 TEMPLATE = "skupper-podman.service.j2"
+_DIGEST = b"# sha256 of the lines above: "
 _PASSED_ON = (
     "SKUPPER_DATA_HOME",
     "XDG_DATA_HOME",
@@ -49,7 +54,7 @@ def unit_content(settings: UnitSettings) -> str:
     environment.filters["word"] = word
     environment.filters["text"] = text
     environment.filters["env"] = assignment
-    return environment.get_template(TEMPLATE).render(
+    lines = environment.get_template(TEMPLATE).render(
         python=settings.python,
         site_name=settings.site_name,
         system=settings.paths.system,
@@ -59,6 +64,17 @@ def unit_content(settings: UnitSettings) -> str:
         identifier=settings.paths.stem,
         environment=settings.environment,
     )
+    return lines + _digest_line(lines.encode()).decode()
+
+
+def is_edited(content: bytes) -> bool:
+    """Whether a unit file is not as :func:`unit_content` made it once."""
+    lines, mark, _ = content.rpartition(_DIGEST)
+    return not mark or content != lines + _digest_line(lines)
+
+
+def _digest_line(lines: bytes) -> bytes:
+    return _DIGEST + hashlib.sha256(lines).hexdigest().encode() + b"\n"
 
 
 def _directory() -> Path:

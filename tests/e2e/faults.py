@@ -15,7 +15,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Bench:
         self.sites = sites
         self.lab = sites.lab
         self.west, self.east = sites.west, sites.east
+        self.hosts: Sequence[Host] = (sites.west, sites.east)
         self.host = sites.east
         self.stopped: set[int] = set()
         self.children: list[subprocess.Popen[bytes]] = []
@@ -95,7 +96,7 @@ class Bench:
         return code == 0 and document["data"]["health"] == "ok"
 
     def steady(self) -> None:
-        until(lambda: self.well(self.east) and self.well(self.west), 30, "both sites are well")
+        until(lambda: all(map(self.well, self.hosts)), 30, "all sites are well")
 
     def findings_text(self) -> str:
         """What is wrong, in a line."""
@@ -174,7 +175,7 @@ def run(bench: Bench, fault: Fault) -> Report:
     """Put the fault in, look, type the hint, look again; whatever happens, all is well afterwards."""
     report = Report(fault)
     began = time.monotonic()
-    bench.host = bench.west if fault.host == "west" else bench.east
+    bench.host = next(host for host in bench.hosts if host.name == fault.host)
     if not fault.supervised:
         bench.still()
     try:
@@ -240,14 +241,14 @@ def _restore(bench: Bench, fault: Fault, report: Report) -> None:
         child.kill()
         child.wait()
     bench.children.clear()
-    for host in (bench.west, bench.east):
+    for host in bench.hosts:
         if not bench.well(host):
             host.skupper("init", check=False)
     try:
         bench.steady()
     except AssertionError:
         report.spoilt = True
-        for host in (bench.west, bench.east):
+        for host in bench.hosts:
             bench.host = host
             report.trouble.append(f"{host.name} is not well afterwards: {bench.findings_text()}")
 
@@ -466,6 +467,38 @@ def _join(bench: Bench) -> None:
     bench.east.run("ip", "route", "replace", "default", "dev", "eth0", check=False)
 
 
+def _half_open(bench: Bench) -> None:
+    """What containers at east send to west is lost on the way; no end of the connection is told."""
+    bench.east.run("iptables", "-I", "FORWARD", "-d", bench.west.address, "-j", "DROP")
+
+
+def _whole(bench: Bench) -> None:
+    bench.east.run("iptables", "-D", "FORWARD", "-d", bench.west.address, "-j", "DROP", check=False)
+
+
+def _clock_off(days: int) -> Callable[[Bench], None]:
+    """Commands of the host see a clock that is off by so many days."""
+
+    def inject(bench: Bench) -> None:
+        place = bench.lab.directory / "clock"
+        place.mkdir(exist_ok=True)
+        (place / "sitecustomize.py").write_text(
+            f"import datetime, time\nOFF = {days} * 86400\nclock, real = time.time, datetime.datetime\n"
+            "class Shifted(real):\n"
+            "    @classmethod\n"
+            "    def now(cls, tz=None):\n"
+            "        return real.fromtimestamp(clock() + OFF, tz)\n"
+            "time.time, datetime.datetime = lambda: clock() + OFF, Shifted\n"
+        )
+        bench.host.variables["PYTHONPATH"] = f"{place}:{bench.host.environment()['PYTHONPATH']}"
+
+    return inject
+
+
+def _clock_right(bench: Bench) -> None:
+    bench.host.variables.pop("PYTHONPATH", None)
+
+
 STOPPED = r"exited|stopped"
 GONE = "does not exist"
 INTERNAL, SERVICES, STATUS = "skupper-internal", "skupper-services", "skupper-network-status"
@@ -524,6 +557,8 @@ FAULTS = (
     Fault("peer-with-another-certificate", _strange_peer, "link link1", "certificate",
           hint="", person=_doctor_at_west),
     Fault("cable-cut", _cut, "link link1", "silent|no connection", hint="on the way", person=_join, clean=_join),
+    Fault("link-half-open", _half_open, "link link1", "silent|no connection", hint="on the way", person=_whole,
+          clean=_whole),
     Fault("link-unknown-to-router", _in_router(ROUTER, "delete", "connector", "link1"), "link link1",
           "does not know the link"),
     Fault("port-stolen", _steal_port, "port-taken", "55671.*python", host="west", hint="stop it: kill",
@@ -551,6 +586,10 @@ FAULTS = (
           person=_unmount(_data_home), clean=_unmount(_data_home)),
     Fault("volumes-full", _fill(_status_volume, "size=64k"), "disk", "volumes of Podman.*MiB left", hint="prune",
           person=_unmount(_status_volume), clean=_unmount(_status_volume)),
+    Fault("clock-a-year-ahead", _clock_off(365), "clock", "set on by 36[45] days", hint="timedatectl",
+          person=_clock_right, clean=_clock_right),
+    Fault("clock-a-year-behind", _clock_off(-365), "clock", "the clock is wrong", hint="timedatectl",
+          person=_clock_right, clean=_clock_right),
     # Supervision
     Fault("supervisor-killed", _kill_supervisors, "supervisor", "does not run", supervised=True),
     Fault("supervisor-hung", _hung_supervisor, "supervisor", "has not looked", supervised=True),

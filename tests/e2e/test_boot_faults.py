@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.bootsites import UNIT, await_site, booted_sites, both_come_back, journal, manager
+from tests.e2e.faults import Fault, run
 from tests.e2e.machine import USER, Machine
+from tests.e2e.unitfaults import FAULTS, UnitBench
 from tests.podmanlab import unable, until
 
 pytestmark = [
@@ -109,3 +111,10 @@ def test_containers_and_image_pruned(machine: Machine) -> None:
     assert machine.type("systemctl", "is-active", UNIT, expect=None).stdout.strip() in ("active", "activating")
     machine.type("skupper", "init")
     await_site(machine, "root", 60)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.quick], ids=lambda fault: fault.id)
+def test_a_broken_unit(machine: Machine, fault: Fault) -> None:
+    """The quick ones of a table; ``scripts/faults`` injects all of it."""
+    report = run(UnitBench(machine), fault)
+    assert report.passed and not report.spoilt, (report.said, report.hint, report.trouble)

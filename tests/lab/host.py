@@ -57,6 +57,8 @@ class Host:
         self.socket = directory / "podman.sock"
         self.containers_conf = directory / "containers.conf"
         self.holder = 0
+        self.variables: dict[str, str] = {}
+        """What the environment of commands has besides the usual."""
         self._service: subprocess.Popen[bytes] | None = None
 
     # -- life
@@ -179,6 +181,7 @@ class Host:
             "XDG_RUNTIME_DIR": str(self.directory / "runtime"),
             # This checkout, wherever the interpreter's own installation points.
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            **self.variables,
             **(extra or {}),
         }
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skupper_podman.paths import paths_for
-from skupper_podman.supervisor.unit import UnitSettings, passed_on, unit_content
+from skupper_podman.supervisor.unit import UnitSettings, is_edited, passed_on, unit_content
 
 USER = paths_for(1000, {}, Path("/home/alice"))
 ROOT = paths_for(0, {}, Path("/root"))
@@ -67,3 +67,10 @@ def test_quoting_of_a_command(python: str, line: str) -> None:
 def test_no_value_can_add_a_line(name: str, value: str) -> None:
     plain = unit_content(UnitSettings("/p", USER, "x", (("A", "y"),))).count("\n")
     assert unit_content(UnitSettings("/p", USER, name, (("A", value),))).count("\n") == plain
+
+
+def test_an_edited_unit_is_known_by_itself() -> None:
+    content = unit_content(UnitSettings("/p", USER, "west")).encode()
+    assert not is_edited(content)
+    edited = (content[:-1], content.replace(b"always", b"no"), content + b"[Install]\n", b"# x\n" + content, b"")
+    assert all(is_edited(item) for item in edited)

@@ -17,6 +17,7 @@ from typing import Final
 from skupper_podman.desired import names
 from skupper_podman.desired.containers import ingress_ports
 from skupper_podman.errors import Blocker, ConflictError, SkupperError
+from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.doctor import BY_ID, CHECKS, Finding, Result
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.model.status import Health, Probe, SiteStatus
@@ -24,11 +25,13 @@ from skupper_podman.platform import SiteRequest
 from skupper_podman.platform.podman import init, preflight
 from skupper_podman.platform.podman.certstatus import RENEW
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.platform.podman.host import local_host
 from skupper_podman.platform.podman.hostimage import REPOSITORY
 from skupper_podman.platform.podman.linger import linger_fix
 from skupper_podman.platform.podman.observe import Observation, observe
 from skupper_podman.platform.podman.status import site_status
+from skupper_podman.supervisor import processes
 from skupper_podman.systemd import Systemd
 
 _OWN: Final = frozenset(("clock", "network-exists", "network-names"))
@@ -56,6 +59,8 @@ _TRAFFIC_LIMIT: Final = 20.0
 _LOCK_PATIENCE: Final = 2.0
 """Seconds to wait for a command that changes the site; what it changes is no drift."""
 _CLOCK_TOLERANCE: Final = datetime.timedelta(minutes=5)
+_WRONG: Final = "the clock is wrong now, or was then"
+_SET_CLOCK: Final = "timedatectl set-ntp true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +160,33 @@ def _clock(context: Context, seen: _Seen) -> Iterator[Finding]:
             continue
         if made - now > _CLOCK_TOLERANCE:
             cause = f"it is {now:%Y-%m-%d %H:%M} UTC here, but volume {volume.name} was made at {made:%Y-%m-%d %H:%M}"
-            yield Finding("clock", "fail", f"{cause}: the clock is wrong now, or was then", "timedatectl set-ntp true")
+            yield Finding("clock", "fail", f"{cause}: {_WRONG}", _SET_CLOCK)
+            return
+    for container in seen.site.containers.values():
+        step = _clock_step(container, now)
+        if abs(step) > _CLOCK_TOLERANCE:
+            # Some hosts learn the time only after their boot: that harms nothing while certificates are valid.
+            valid = seen.status is not None and all(_is_valid(item, now) for item in seen.status.certificates)
+            way = f"{'on' if step > datetime.timedelta() else 'back'} by {str(abs(step)).partition('.')[0]}"
+            cause = f"it is {now:%Y-%m-%d %H:%M} UTC here, and since {container.name} started the clock was set {way}"
+            yield Finding("clock", "warn" if valid else "fail", f"{cause}: {_WRONG}", _SET_CLOCK)
             return
     yield Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _clock_step(container: ContainerInfo, now: datetime.datetime) -> datetime.timedelta:
+    """By how much the clock was set since a container started: how old it is by the clock, and by the kernel."""
+    process = processes.find(container.pid) if container.running else None
+    try:
+        started = datetime.datetime.fromisoformat(container.started_at)
+    except ValueError:
+        return datetime.timedelta()
+    return now - started - datetime.timedelta(seconds=process.age) if process else datetime.timedelta()
+
+
+def _is_valid(certificate: Certificate, now: datetime.datetime) -> bool:
+    begun = certificate.not_before is None or certificate.not_before <= now
+    return begun and (certificate.not_after is None or now <= certificate.not_after)
 
 
 def _network(_context: Context, seen: _Seen) -> Iterator[Finding]:
