@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
+from skupper_podman.errors import SkupperError
 from tests.platform.injuries import CASES, Case, Trial
 from tests.platform.onehost import one_host
 
@@ -15,6 +17,7 @@ def main() -> int:
     parser.add_argument("commands", nargs="*", metavar="COMMAND", help=", ".join(case.name for case in CASES))
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth moment")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order, so that no host is left
     known = {case.name: case for case in CASES}
     unknown = [name for name in arguments.commands if name not in known]
     if unknown:
@@ -32,10 +35,14 @@ def injured(case: Case, every: int) -> int:
             moments = [(kind, moment) for kind in trial.KINDS for moment in trial.moments(kind)[::every]]
             for kind, moment in moments[begun:]:
                 begun += 1
-                trouble = trial.hurt(kind, moment)
+                try:
+                    trouble = trial.hurt(kind, moment)
+                except SkupperError as error:
+                    trouble = f"{case.name}: {kind} at {moment}: {error}"
                 if trouble:
                     wrong += 1
                     sys.stdout.write(f"    !! {trouble}\n")
+                    sys.stdout.flush()
                     break
             done = begun == len(moments)
     sys.stdout.write(f"{case.name:20} {begun:4} injuries, {wrong} not mended or undone\n")

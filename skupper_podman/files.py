@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -213,11 +214,6 @@ class Tree:
             os.rmdir(name, dir_fd=directory)
             return True
 
-    def make_directory(self, path: str, mode: int = 0o755) -> None:
-        """Make directory ``path`` and its missing parents with ``mode``. Raises as :meth:`write`."""
-        with self._errors("make directory", path), self._parent(f"{path}/.x", create=mode):
-            pass
-
     def names(self, path: str = "") -> tuple[str, ...]:
         """Names in directory ``path``, sorted; empty if there is none. Raises as :meth:`read`."""
         with self._errors("list", path), self._parent(f"{path}/.x" if path else ".x", create=None) as (directory, _):
@@ -332,6 +328,13 @@ def _written(directory: int, name: str, content: bytes, mode: int) -> Iterator[s
 
 
 _TEMPORARY = ".{}.{}.tmp"
+
+
+def replacing(name: str) -> str:
+    """Which file of its directory a temporary one, that may have been left by a killed writer, was to replace; empty
+    for a name that is not a temporary one's."""
+    found = re.fullmatch(r"\.(.+)\.[0-9a-f]{12}\.tmp", name)
+    return found[1] if found else ""
 
 
 def _temporary(directory: int, name: str, mode: int) -> tuple[str, int]:

@@ -2,7 +2,7 @@
 
 What always holds: a lock is bound to the open file, so it goes away with its process however that ends. A lock file of
 ours is there while it is held, and no longer: its holder removes it before letting go, and who waited for a file that
-was removed meanwhile holds nothing and begins anew (only that of a killed process stays, until the next one). Waiting is
+was removed meanwhile holds nothing and begins anew (only a killed process leaves its own, to the next one). Waiting is
 bounded. Who holds a lock may leave a note in its file for others to read: it means nothing once the lock is free, so no
 note outlives who wrote it.
 """

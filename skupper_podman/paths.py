@@ -110,7 +110,7 @@ class Paths:
         return self.runtime_dir / f"{self.stem}.lock", self.lock_file
 
     def site_locks(self) -> list[tuple[str, Path]]:
-        """The locks of sites of the user that are held now (or were when a command was killed), with the site's name."""
+        """The locks of the user's sites that are held, or were left by a killed command, each with the site's name."""
         found = []
         for directory, head in ((self.runtime_dir, PROGRAM), (self.data_home, f".{PROGRAM}")):
             for path in (directory / f"{head}.lock", *directory.glob(f"{head}.*.lock")):

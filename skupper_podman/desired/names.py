@@ -9,6 +9,7 @@ Format: ``pkg/domain/podman`` and ``api/types/types.go`` of Skupper 1.9.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -65,6 +66,16 @@ SITE_CA_PATH: Final = "/etc/skupper-site-ca"
 SERVICE_CLIENT_PATH: Final = f"{CERTIFICATES_PATH}/skupper-service-client"
 LOCAL_SERVER_PATH: Final = f"{CERTIFICATES_PATH}/skupper-amqps"
 SITE_SERVER_PATH: Final = f"{CERTIFICATES_PATH}/skupper-internal"
+
+
+def aside(container: str, mark: str) -> str:
+    """What a container is called that makes way for another one; ``mark`` is six hexadecimal digits."""
+    return f"{container}-replaced-{mark}"
+
+
+def is_aside(container: str) -> bool:
+    """Whether a container has such a name: a command is replacing it, or was killed as it did."""
+    return re.search("-replaced-[0-9a-f]{6}$", container) is not None
 
 
 def tls_directory(address: str) -> str:

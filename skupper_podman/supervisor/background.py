@@ -103,6 +103,13 @@ class Background:
         self.log = directory / f"{paths.stem}.log"
         """What the supervisor says."""
 
+    def traces(self) -> bool:
+        """Whether any of its files is there, also if it does not run."""
+        return any(path.exists() for path in self._files())
+
+    def _files(self) -> tuple[Path, ...]:
+        return self._lead.path, self._standby.path, self._status, self.log
+
     def running(self) -> int:
         """The process that leads; 0 if none does."""
         return max(self._lead.holder(), 0)
@@ -160,7 +167,7 @@ class Background:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
             time.sleep(0.1)
-        for place in (self._lead.path, self._standby.path, self._status, self.log):
+        for place in self._files():
             remove(place)
 
     def serve(self, supervise: Callable[[Callable[[], bool]], int]) -> int:

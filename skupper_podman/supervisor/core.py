@@ -312,9 +312,9 @@ def rank(own: Names, labels: Mapping[str, str]) -> int:
 def belongs(own: Names, name: str, labels: Mapping[str, str]) -> bool:
     """True for a container of the site: a component under its own name, or the container of a service.
 
-    A component under another name is an old one, kept by a command until the new one works.
+    One under another name is an old one, kept by a command until the new one works.
     """
-    if not own.owns(labels):
+    if not own.owns(labels) or names.is_aside(name):
         return False
     if labels.get(own.component_label):
         return own.is_component(name, labels)

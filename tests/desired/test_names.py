@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skupper_podman.desired import names
 from skupper_podman.desired.names import DEFAULT, Names
 from skupper_podman.desired.resources import Authority, Container, Credential, Network, Volume, VolumeFile
 from skupper_podman.desired.site import site_resources
@@ -124,3 +125,10 @@ def test_bad_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="invalid namespace") as caught:
         check_namespace(name)
     assert "\n" not in caught.value.message
+
+
+def test_containers_that_made_way_are_known() -> None:
+    assert names.is_aside(names.aside("skupper-router", "0a1b2c"))
+    assert names.is_aside(names.aside("backend-replaced-", "ffffff"))
+    for name in ("skupper-router", "my-replaced-service", "x-replaced-0a1b2", "x-replaced-0a1b2c-y", "-replaced-"):
+        assert not names.is_aside(name)

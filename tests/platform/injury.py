@@ -1,12 +1,15 @@
 """A command in a process of its own that is hurt at a chosen moment: killed, or its next operation fails.
 
-The moments of a command are, in order: each request that changes something, before it is sent and after its answer
-came; each change of the file system; each program it starts. They are found by running the command unhurt once.
+The moments of a command are, in order: each request that changes something, before it is sent and when no answer has
+come yet (Podman works on, whatever becomes of who asked); each change of the file system; each program it starts. They
+are found by running the command unhurt once. What fails was not done; with ``lose``, Podman did it and its answer is
+lost.
 """
 
 from __future__ import annotations
 
 import errno
+import http.client
 import os
 import signal
 import sys
@@ -23,7 +26,7 @@ from skupper_podman.platform.podman.site import PodmanPlatform
 from tests.lab import Host
 from tests.platform.onehost import run
 
-Kind = Literal["none", "count", "kill", "fail"]
+Kind = Literal["kill", "fail", "lose"]
 
 _FILES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "subprocess.Popen"}
 """Audit events of what changes the host; an event comes before its operation."""
@@ -32,7 +35,8 @@ FAILED = 3
 
 
 def hurt(host: Host, make: Callable[[PodmanPlatform], Plan], kind: Kind, moment: int = -1) -> tuple[int, list[str]]:
-    """Run a command on the host, hurt at ``moment`` (counted from 0); returns how it ended and the moments it reached.
+    """Run a command on the host, hurt at ``moment`` (counted from 0, so not at all without one); returns how it ended
+    and the moments of that kind that it reached.
 
     The first is its exit code: 0, :data:`FAILED`, a negative signal, or 1 after an error that is none of ours, whose
     trace is the last of the moments.
@@ -73,27 +77,39 @@ def _hurt(host: Host, make: Callable[[PodmanPlatform], Plan], kind: Kind, moment
             raise OSError(errno.ENOSPC, "No space left on device")
         if what.startswith("before"):
             raise EndpointError("Podman endpoint is not available: injected", "see why: podman info")
+        if what.startswith("after"):
+            raise transport.TimedOutError("Podman did not answer: injected", "see why: podman info")
         raise OSError(errno.EIO, "injected")
 
     def audit(event: str, arguments: Any) -> None:
-        if event not in _FILES or "__pycache__" in (shown := _shown(arguments)):
+        if kind == "lose" or event not in _FILES or "__pycache__" in (shown := _shown(arguments)):
             return
-        if kind in ("count", "fail") and event == "os.remove" and shown.split()[0].endswith(f"{PROGRAM}.lock"):
+        if kind == "fail" and event == "os.remove" and shown.split()[0].endswith(f"{PROGRAM}.lock"):
             return  # a lock file that cannot be removed stays, and does no harm
         reach(f"{event} {shown}")
 
-    exchange = transport.Transport._exchange
+    exchange, getresponse = transport.Transport._exchange, http.client.HTTPConnection.getresponse
 
     def exchanging(self: Any, method: str, path: str, *rest: Any) -> Iterator[tuple[int, bytes]]:
         if method == "GET":
             yield from exchange(self, method, path, *rest)
             return
-        reach(f"before {method} {path}")
-        yield from exchange(self, method, path, *rest)
-        if kind in ("none", "kill"):  # what was answered has been done
+        if kind != "lose":
+            reach(f"before {method} {path}")
+        asking.what = f"{method} {path}"
+        answer = list(exchange(self, method, path, *rest))
+        if kind == "lose":
             reach(f"after {method} {path}")
+        yield from answer
 
-    transport.Transport._exchange = exchanging  # type: ignore[method-assign]
+    def responding(self: Any) -> http.client.HTTPResponse:
+        if kind == "kill" and self._method != "GET":
+            reach(f"sent {asking.what}")
+        return getresponse(self)
+
+    asking = threading.local()
+    transport.Transport._exchange = exchanging  # type: ignore[method-assign,assignment]
+    http.client.HTTPConnection.getresponse = responding  # type: ignore[method-assign]
     sys.addaudithook(audit)
     try:
         run(host, make)

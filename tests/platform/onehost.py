@@ -21,6 +21,8 @@ from skupper_podman.model.link import Token
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import SiteRequest
+from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.platform.podman.site import PodmanPlatform
 from skupper_podman.platform.podman.supervise import background_supervisor
 from tests.lab import Host, Lab, missing_requirements
@@ -122,6 +124,11 @@ def peer_token(site_id: str = PEER_ID, host: str = "127.0.0.1", days: int = 0) -
     return connection_token("skupper", site_id, host, (1, 2), data)
 
 
+def in_detail(api: PodmanApi) -> list[ContainerInfo]:
+    """All containers on the host, inspected."""
+    return [info for item in api.containers() if (info := api.container(item.id)) is not None]
+
+
 def picture(host: Host) -> dict[str, Any]:
     """All that must be as before after an undo: containers, volumes and their files, networks, images, host files."""
     with session(host) as platform:
@@ -136,7 +143,7 @@ def picture(host: Host) -> dict[str, Any]:
                 files[volume.name] = {path: (state.mode, state.content) for path, state in states.items() if state}
         containers = {
             info.name: (info.running, info.image, info.labels, info.env, sorted(map(str, info.mounts)), info.ports)
-            for info in api.container_details()
+            for info in in_detail(api)
         }
         return {
             "containers": {name: _steady(facts) for name, facts in containers.items()},
@@ -145,13 +152,15 @@ def picture(host: Host) -> dict[str, Any]:
             "networks": {info.name: info.labels for info in api.networks()},
             "images": sorted(name for image in api.images() for name in image.names),
             "host": _host_files(host.directory / "data"),
-            "runtime": sorted(path.name for path in (host.directory / "runtime").glob("skupper*") if _lasts(path)),
+            "runtime": _runtime_files(host.directory / "runtime"),
         }
 
 
-def _lasts(path: Path) -> bool:
-    """Whether it is there whenever a site is: not what the supervisor says of it."""
-    return path.suffix != ".status"
+def _runtime_files(directory: Path) -> list[str]:
+    """Names of ours there, but not of what a supervisor that runs may write or lock at any time."""
+    found = [path.name for path in directory.glob("skupper*")]
+    passing = (".status", ".lock") if any(name.endswith(".lead") for name in found) else (".status",)
+    return sorted(name for name in found if not name.endswith(passing))
 
 
 def _steady(facts: tuple[Any, ...]) -> tuple[Any, ...]:

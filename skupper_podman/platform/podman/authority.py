@@ -7,14 +7,16 @@ authority's volume trusts; who made a file (this program or 1.9) makes no differ
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from skupper_podman import certs
 from skupper_podman.desired.gatewaytrust import keeping_gateways
 from skupper_podman.desired.resources import Credential
 from skupper_podman.errors import PlatformError
 from skupper_podman.files import FileState
-from skupper_podman.platform.podman.edits import Trees
+from skupper_podman.plan import Step
+from skupper_podman.platform.podman.edits import DirectoryEdit, Trees
 from skupper_podman.rotation import BRIDGES_FILE, Lineage
 
 CERTIFICATE, KEY, TRUST = "tls.crt", "tls.key", "ca.crt"
@@ -24,8 +26,26 @@ def lineage_in(trees: Trees, volume: str) -> Lineage | None:
     """The authority kept in ``volume``; None if it cannot be used."""
     files = (trees.file(volume, name) for name in (CERTIFICATE, KEY, BRIDGES_FILE))
     trusted, key, bridges = (file.content if file else b"" for file in files)
-    lineage = Lineage(trusted, key, bridges)
-    return lineage if trusted and key and certs.belongs(lineage.pair) else None
+    # The key is written first. Where that was all that a killed program came to, its certificate lies beside the old
+    # one: without it the authority would be lost, and with it every link to the site.
+    for certificate in (trusted, *(trees.unfinished(volume, CERTIFICATE) if key else ())):
+        lineage = Lineage(certificate, key, bridges)
+        if certificate and key and certs.belongs(lineage.pair):
+            return lineage
+    return None
+
+
+def completing(trees: Trees, volumes: Iterable[str]) -> list[Step]:
+    """Steps that finish what a killed program began with the authorities in ``volumes``."""
+    steps = []
+    for volume in volumes:
+        lineage, file = lineage_in(trees, volume), trees.file(volume, CERTIFICATE)
+        if lineage is not None and file is not None and file.content != lineage.trusted:
+            edit, wanted = DirectoryEdit(trees, volume, ""), lineage_files(lineage)
+            steps.append(
+                Step("update", f"certificate authority {volume}", partial(edit.do, wanted), edit.undo, "it was cut off")
+            )
+    return steps
 
 
 def lineage_of(trees: Trees, volume: str) -> Lineage:

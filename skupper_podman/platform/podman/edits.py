@@ -16,7 +16,7 @@ from skupper_podman.desired import names
 from skupper_podman.desired.resources import VolumeFile
 from skupper_podman.desired.services import ServicesDocument
 from skupper_podman.errors import ConflictError, InvalidError, NotFoundError
-from skupper_podman.files import FileState, Tree
+from skupper_podman.files import FileState, Tree, replacing
 from skupper_podman.locks import held
 from skupper_podman.platform.podman.facts import VolumeInfo
 from skupper_podman.router.config import RouterConfig
@@ -64,6 +64,11 @@ class Trees:
         """All files below ``directory``."""
         found = (self.file(volume, path) for path in self.tree(volume).files(directory))
         return [file for file in found if file is not None]
+
+    def unfinished(self, volume: str, name: str) -> list[bytes]:
+        """What killed writers of the file ``name`` at the top of the volume left beside it."""
+        tree = self.tree(volume)
+        return [tree.read(path) or b"" for path in tree.names() if replacing(path) == name]
 
     def snapshot(self, volume: str) -> list[FileEdit]:
         """What is in the volume, as removals that have been done: undoing them puts it back.

@@ -43,12 +43,13 @@ from skupper_podman.platform.podman import (
     sharedimage,
     sites,
 )
+from skupper_podman.platform.podman.authority import completing
 from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.host import LocalHost
 from skupper_podman.platform.podman.hostfile import writing
 from skupper_podman.platform.podman.images import RouterImage, router_image
 from skupper_podman.platform.podman.linger import linger_steps, linger_warning
-from skupper_podman.platform.podman.observe import Observation, is_site_volume, observe
+from skupper_podman.platform.podman.observe import Observation, container_of, is_site_volume, observe
 from skupper_podman.platform.podman.ready import wait_until_ready
 from skupper_podman.platform.podman.steps import Steps
 from skupper_podman.platform.podman.supervise import unit_steps
@@ -214,7 +215,14 @@ def _change_steps(
         then += change.logging_steps(context, site, wanted.spec, wanted.changes)
     if unit or any(isinstance(change.resource, Container) for change in wanted.changes):
         then.append(_waiting(context, site, wanted.spec, request.timeout))
-    return Steps(context.api, site.trees, site.present, wanted.keys, context.now).make(wanted.changes, then)
+    making = Steps(context.api, site.trees, site.present, wanted.keys, context.now)
+    leftovers = [container_of(info) for info in site.replaced.values()]  # of a command that was killed
+    authorities = [name for name in site.names.authorities if name in site.volumes]
+    return (
+        *completing(site.trees, authorities),
+        *making.make(wanted.changes, then),
+        *making.make(Change("delete", container, container) for container in leftovers),
+    )
 
 
 def _check_request(spec: SiteSpec) -> None:
@@ -228,7 +236,7 @@ def _check_request(spec: SiteSpec) -> None:
 
 
 def _left_over(site: Observation) -> ConflictError:
-    found = [f"container {name}" for name in site.containers]
+    found = [f"container {name}" for name in {**site.containers, **site.replaced}]
     found += [f"volume {name}" for name, volume in site.volumes.items() if is_site_volume(site.names, volume)]
     shown = ", ".join(sorted(found)[:5]) + (", ..." if len(found) > 5 else "")
     return ConflictError(

@@ -154,9 +154,10 @@ def _begun(site: Observation) -> list[str]:
 def _finishing(context: Context, site: Observation, token: Token, name: str) -> Plan | None:
     """The plan that completes the link of this very token; None if there is none, or if nothing is missing of it."""
     assert site.spec is not None
-    pair = {key: token.data[key] for key in tokens.CERTIFICATE_FIELDS if key in token.data}
-    link = next((item for item in site.links if item.data == pair and name in ("", item.name)), None)
-    if link is None or token.kind != names.CONNECTION_TOKEN:
+    begun = _begun(site)
+    of_token = (item for item in site.links if name in ("", item.name) and _is_of(item, token))
+    link = next((item for item in of_token if item.name not in begun), None)
+    if link is None or link.kind != names.CONNECTION_TOKEN:
         return None
     complete = state_of(site)
     steps = list(_steps(context, site, complete.without_link(link.name), complete))
@@ -170,6 +171,14 @@ def _finishing(context: Context, site: Observation, token: Token, name: str) -> 
     facts: dict[str, object] = {"name": link.name, "replaced": None, "host": host, "port": port, "cost": link.cost}
     facts["warnings"] = _warnings(site, [])
     return Plan(f"Complete link {link.name} to {host}:{port}", tuple(steps), facts) if steps else None
+
+
+def _is_of(link: tokens.LinkSecret, token: Token) -> bool:
+    """Whether the link was made with this token: has its certificate, or one that was given for this claim."""
+    if token.kind == names.TOKEN_CLAIM:
+        url = token.annotations.get(tokens.CLAIM_URL)
+        return bool(url) and link.annotations.get(tokens.CLAIM_URL) == url
+    return link.data == {key: token.data[key] for key in tokens.CERTIFICATE_FIELDS if key in token.data}
 
 
 def _check_cost(cost: int) -> None:
@@ -261,7 +270,17 @@ def _delete_steps(context: Context, site: Observation, link: tokens.LinkSecret) 
         live.removing(router, entities, f"removal of {link.name} from the router{_of(site, router)}")
         for router in (_routers(context, site) if entities else [])
     ]
-    return (*steps, *_steps(context, site, before, before.without_link(link.name)))
+    steps += _steps(context, site, before, before.without_link(link.name))
+    profile = f"{link_profile_name(link.name)}/"
+    known = {*tokens.CERTIFICATE_FIELDS}
+    strays = [
+        Change("delete", file, file)
+        for (volume, path), file in site.present.files.items()
+        if volume == site.names.router_certs
+        and path.startswith(profile)
+        and path.removeprefix(profile) not in known.intersection(link.data)
+    ]
+    return (*steps, *Steps(context.api, site.trees, site.present, now=context.now).make(strays))
 
 
 def _present_without(site: Observation, left: SiteState, name: str) -> Present:

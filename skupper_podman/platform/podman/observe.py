@@ -30,6 +30,7 @@ from skupper_podman.desired.services import ServicesDocument
 from skupper_podman.desired.site import site_credentials
 from skupper_podman.desired.tokens import COST, LinkSecret, parse_link
 from skupper_podman.errors import InvalidError
+from skupper_podman.files import replacing
 from skupper_podman.model.service import HostPorts, Service
 from skupper_podman.model.site import CLAIMS_PORT, EDGE_PORT, INTER_ROUTER_PORT, LogLevel, SiteSpec
 from skupper_podman.model.siteoptions import plain_level
@@ -51,11 +52,13 @@ class Observation:
 
     ``containers`` and ``volumes`` are all that carry our label; those containers that were inspected are detailed.
     A ``partial`` one has no containers of services, and does not know where on the host these are published.
+    ``replaced`` are containers that made way for others, and should be gone: a command that replaced them was killed.
     """
 
     present: Present
     trees: Trees
     containers: Mapping[str, ContainerInfo] = field(default_factory=dict)
+    replaced: Mapping[str, ContainerInfo] = field(default_factory=dict)
     volumes: Mapping[str, VolumeInfo] = field(default_factory=dict)
     spec: SiteSpec | None = None
     links: tuple[LinkSecret, ...] = ()
@@ -69,12 +72,14 @@ class Observation:
     @property
     def leftovers(self) -> bool:
         """True if anything of a site is there."""
-        return bool(self.containers or self._site_volumes())
+        return bool(self.containers or self.replaced or self._site_volumes())
 
     @property
     def blank(self) -> bool:
         """True if all there is of a site are volumes that hold nothing: an ``init`` was killed as it began."""
-        return not self.containers and not any(self.trees.tree(name).files() for name in self._site_volumes())
+        if self.containers or self.replaced:
+            return False
+        return not any(self.trees.tree(name).files() for name in self._site_volumes())
 
     def _site_volumes(self) -> list[str]:
         return [name for name, volume in self.volumes.items() if is_site_volume(self.names, volume)]
@@ -125,6 +130,7 @@ def observe(
         volumes = {volume.name: volume for volume in api.volumes(own.labels)}
         containers = {item.name: item for item in listing.result() if is_site_container(own, item)}
     containers = _inspected(api, containers, inspect)
+    replaced = {name: containers.pop(name) for name in [*containers] if names.is_aside(name)}
     trees = Trees(api.volume, {name: volume.mountpoint for name, volume in volumes.items()})
     reader = _Reader(own, trees, volumes, containers)
     reader.read(own.authorities + own.credentials if certificates else (own.local_client,))
@@ -139,13 +145,16 @@ def observe(
         issued=frozenset(found.usable) if found else frozenset(),
         ended=frozenset(found.ended) if found else frozenset(),
         containers={
-            name: ContainerState(container_of(info), info.running) for name, info in containers.items() if info.detailed
+            name: ContainerState(container_of(info), info.running)
+            for name, info in {**containers, **replaced}.items()
+            if info.detailed
         },
     )
     return Observation(
         present,
         trees,
         containers,
+        replaced,
         volumes,
         spec,
         reader.links(),
@@ -161,7 +170,8 @@ def observe(
 def completed(api: PodmanApi, site: Observation) -> Observation:
     """A partial observation with the containers of services, which take Podman longer than all else."""
     own = site.names
-    containers = {item.name: item for item in api.containers(own.labels) if is_site_container(own, item)}
+    listed = [item for item in api.containers(own.labels) if is_site_container(own, item)]
+    containers = {item.name: item for item in listed if not names.is_aside(item.name)}
     reader = _Reader(own, site.trees, site.volumes, containers)
     reader.files, reader.document = dict(site.present.files), site.document
     return replace(site, containers=containers, services=reader.services(), partial=False)
@@ -284,12 +294,24 @@ class _Reader:
     def links(self) -> tuple[LinkSecret, ...]:
         found = []
         for name in self._link_volumes():
-            data = {path: file.content for (volume, path), file in self.files.items() if volume == name}
+            files = {path: file for (volume, path), file in self.files.items() if volume == name}
+            data = {path: file.content for path, file in files.items() if not replacing(path)}
+            data |= self._cut_off(data, [file.content for path, file in files.items() if replacing(path) == "tls.crt"])
             link = parse_link(self._own.plain(name), self._volumes[name].labels, data, self._own)
             if link is not None:
                 link = link if link.created else replace(link, created=_created(self._volumes[name]))
                 found.append(self._at_its_cost(link))
         return tuple(found)
+
+    @staticmethod
+    def _cut_off(data: Mapping[str, bytes], waiting: Iterable[bytes]) -> dict[str, bytes]:
+        """The certificate of a link that lies beside the old one, if it is that of the key: its renewal was killed."""
+        for certificate in waiting:
+            from skupper_podman import certs
+
+            if certs.belongs(certs.KeyPair(certificate, data.get("tls.key", b""))):
+                return {"tls.crt": certificate}
+        return {}
 
     def _at_its_cost(self, link: LinkSecret) -> LinkSecret:
         """Labels of a volume are fixed: a cost that was changed later is in the router's configuration."""

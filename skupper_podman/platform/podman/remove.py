@@ -18,7 +18,7 @@ from skupper_podman.desired.resources import Network, Volume
 from skupper_podman.plan import Plan, Step
 from skupper_podman.platform.podman import sharedimage
 from skupper_podman.platform.podman.context import Context, not_enabled
-from skupper_podman.platform.podman.facts import NetworkInfo
+from skupper_podman.platform.podman.facts import ContainerInfo, NetworkInfo
 from skupper_podman.platform.podman.hostfile import deleting
 from skupper_podman.platform.podman.linger import linger_removal_steps
 from skupper_podman.platform.podman.observe import Observation, container_of, is_site_volume, observe
@@ -43,22 +43,27 @@ def plan_delete(context: Context) -> Plan:
         changes.append(Change("delete", network, network))
     steps = [*unit, *_stop_steps(context, site)]
     steps += Steps(context.api, site.trees, site.present, now=context.now).make(changes)
-    steps.append(_images_step(context, {info.id for info in site.containers.values()}))
+    steps.append(_images_step(context, {info.id for info in _containers(site).values()}))
     # The endpoint last: should this be killed, the next one finds what is left where it is.
     steps += files
     # Without lingering, the user's manager may end, and with it whatever it runs: nothing may follow.
     if not staying:
-        others = [info.name for info in context.api.containers() if info.running and info.name not in site.containers]
+        others = [info.name for info in context.api.containers() if info.running and info.name not in _containers(site)]
         steps += linger_removal_steps(context, others, notes)
     name = site.spec.name if site.spec else ""
     facts = {"name": name, "notes": notes, "warnings": []}
     return Plan(f"Delete site {name}".strip(), tuple(steps), facts)
 
 
+def _containers(site: Observation) -> dict[str, ContainerInfo]:
+    """All containers of the site, also those that were to be gone already."""
+    return {**site.containers, **site.replaced}
+
+
 def _changes(site: Observation) -> list[Change]:
     changes = []
     for info in sorted(
-        site.containers.values(), key=lambda item: (site.names.component_label in item.labels, item.name)
+        _containers(site).values(), key=lambda item: (site.names.component_label in item.labels, item.name)
     ):
         container = container_of(info)
         changes.append(Change("delete", container, container))
@@ -71,7 +76,7 @@ def _changes(site: Observation) -> list[Change]:
 
 def _stop_steps(context: Context, site: Observation) -> list[Step]:
     """All containers are stopped at once, since each may take ten seconds."""
-    running = [name for name, info in site.containers.items() if info.running]
+    running = [name for name, info in _containers(site).items() if info.running]
     if not running:
         return []
 
@@ -96,7 +101,7 @@ def _network(context: Context, site: Observation, notes: list[str]) -> Network |
     foreign = [
         info.name
         for info in context.api.containers()
-        if found.name in info.networks and info.name not in site.containers
+        if found.name in info.networks and info.name not in _containers(site)
     ]
     if foreign:
         notes.append(f"network {found.name} is kept, other containers are on it: {', '.join(sorted(foreign))}")

@@ -27,6 +27,7 @@ from skupper_podman.platform.podman.authority import (
     CERTIFICATE,
     KEY,
     TRUST,
+    completing,
     issued,
     lineage_files,
     lineage_in,
@@ -54,6 +55,7 @@ def plan_renewal(context: Context, chosen: Collection[str] = (), *, ask_peers: b
     unknown = sorted(set(chosen) - work.names())
     if unknown:
         raise NotFoundError(f"no such certificate: {', '.join(unknown)}", "to see them: skupper certificate status")
+    work.steps += completing(work.trees, context.names.authorities)
     for name in context.names.authorities:
         work.see_to_authority(name, chosen)
     for credential in work.credentials:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from skupper_podman import certs
+from skupper_podman.desired import names
 from skupper_podman.desired.diff import Change, Present
 from skupper_podman.desired.names import APPLICATION_LABEL
 from skupper_podman.desired.resources import (
@@ -30,9 +31,6 @@ from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.authority import issued, lineage_files, lineage_of, trust_of
 from skupper_podman.platform.podman.edits import DirectoryEdit, FileEdit, Trees
 from skupper_podman.rotation import BRIDGES_FILE, Lineage
-
-REPLACED = "-replaced-"
-"""Part of the name of a container that was replaced and is about to be removed."""
 
 
 def _utc_now() -> datetime.datetime:
@@ -204,7 +202,7 @@ class Steps:
     def _replace_container(self, change: Change) -> tuple[Step, Step]:
         container = change.resource
         assert isinstance(container, Container)
-        name, aside = container.name, f"{container.name}{REPLACED}{secrets.token_hex(3)}"
+        name, aside = container.name, names.aside(container.name, secrets.token_hex(3))
         state = self.present.containers.get(name)
 
         def do() -> None:

@@ -44,7 +44,7 @@ def unit_steps(context: Context, site_name: str, running: Iterable[str], warning
     before, state = systemd.file_state(), systemd.state()
     current = before is not None and before.content == content.encode()
     active = state.active in ("active", "activating", "reloading")
-    if current and state.enabled and active:
+    if current and state.enabled and active and not state.stale:
         return []
 
     def do() -> None:
@@ -99,6 +99,8 @@ def removal_steps(context: Context) -> list[Step]:
     if background.running():
         start = background.start
         steps.append(Step("stop", "the supervisor in the background", background.stop, lambda: _ignore(start())))
+    elif background.traces():
+        steps.append(Step("delete", "files of the supervisor in the background", background.stop))
     steps += quadlets.removal_steps(context, quadlets.installed(context.paths))
     systemd = _systemd(context)
     before = systemd.file_state()
