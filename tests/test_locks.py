@@ -10,8 +10,7 @@ import pytest
 
 from skupper_podman.errors import ConflictError, PlatformError
 from skupper_podman.files import Tree
-from skupper_podman.locks import locked, note_of
-from skupper_podman.platform.podman.volumes import SERVICES_LOCK, services_lock
+from skupper_podman.locks import held, locked, note_of
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
@@ -46,16 +45,16 @@ def test_waiting_is_bounded_by_the_clock(tmp_path: Path) -> None:
 
 
 def test_it_is_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
-    held, order = threading.Event(), []
+    taken, order = threading.Event(), []
 
     def hold() -> None:
         with locked(tmp_path / "lock", timeout=0):
-            held.set()
+            taken.set()
             order.append("first")
 
     thread = threading.Thread(target=hold)
     thread.start()
-    held.wait()
+    taken.wait()
     with locked(tmp_path / "lock", timeout=30):
         order.append("second")
     thread.join()
@@ -112,15 +111,16 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_services_lock_is_the_one_of_19(tmp_path: Path) -> None:
+def test_a_lock_in_a_tree_is_one_that_other_programs_see(tmp_path: Path) -> None:
+    """As 1.9's on its services file."""
     tree = Tree(tmp_path)
-    with services_lock(tree):
-        flock = subprocess.run(["flock", "-n", str(tmp_path / SERVICES_LOCK), "true"], check=False)
+    with held(tree.open_lock("file.lock"), "file.lock", timeout=0):
+        flock = subprocess.run(["flock", "-n", str(tmp_path / "file.lock"), "true"], check=False)
         assert flock.returncode == 1
-        with pytest.raises(ConflictError), services_lock(tree, timeout=0):
+        with pytest.raises(ConflictError), held(tree.open_lock("file.lock"), "file.lock", timeout=0):
             pass
-    assert subprocess.run(["flock", "-n", str(tmp_path / SERVICES_LOCK), "true"], check=False).returncode == 0
-    assert tree.names() == (SERVICES_LOCK,), "the file stays"
+    assert subprocess.run(["flock", "-n", str(tmp_path / "file.lock"), "true"], check=False).returncode == 0
+    assert tree.names() == ("file.lock",), "the file stays"
 
 
 def test_a_note_is_there_while_the_lock_is_held(tmp_path: Path) -> None:

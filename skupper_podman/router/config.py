@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -256,10 +256,6 @@ class RouterConfig:
     def with_site(self, site: SiteMetadata) -> RouterConfig:
         """With another site document in ``router.metadata``."""
         return self.put(self.router.changed(metadata=site.dump()))
-
-    def with_site_version(self, version: str) -> RouterConfig:
-        """With another version in the site document."""
-        return self.with_site(replace(self.site, version=version))
 
 
 def _parse_element(index: int, element: object) -> Entity:

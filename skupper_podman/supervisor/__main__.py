@@ -43,7 +43,7 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     from skupper_podman.platform.podman.endpoint import parse_document, resolve
     from skupper_podman.supervisor.heal import Medic
     from skupper_podman.supervisor.learner import Learner
-    from skupper_podman.supervisor.loop import Loop
+    from skupper_podman.supervisor.loop import Crew, Loop
     from skupper_podman.supervisor.notify import Notifier
     from skupper_podman.supervisor.observe import Observer
     from skupper_podman.supervisor.renewals import Renewals
@@ -63,7 +63,7 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
 
     learner = Learner(own, surroundings, _log)
     renewals = Renewals(surroundings, _log, random.random, time.time)
-    return Loop(observer, medic, Notifier(env, told), paths.lock_files, _log, socket, learner, renewals)
+    return Loop(Crew(observer, medic, Notifier(env, told), _log, learner, renewals, paths.lock_files, socket))
 
 
 def _log(text: str) -> None:

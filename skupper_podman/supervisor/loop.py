@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -44,23 +45,27 @@ _DURATIONS = re.compile(r", next try in \d+ s| since \d+ s")
 Log = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who does what for the loop: sees, mends, tells the manager, writes the log, makes other sites' services, sees to
+    certificates. ``lock_files`` are held while a command changes the site; ``socket`` is the unit behind Podman's API,
+    where it is systemd's own."""
+
+    observer: Observer
+    medic: Medic
+    notifier: Notifier
+    log: Log
+    learner: Learner
+    renewals: Renewals
+    lock_files: tuple[Path, ...]
+    socket: SocketUnit | None = None
+
+
 class Loop:
     """Supervises one site until it is told to stop, or the site is gone."""
 
-    def __init__(
-        self, observer: Observer, medic: Medic, notifier: Notifier, lock_files: tuple[Path, ...], log: Log,
-        socket: SocketUnit | None = None, learner: Learner | None = None, renewals: Renewals | None = None,
-    ) -> None:  # fmt: skip
-        """``socket`` is the unit behind Podman's API, where it is systemd's own; ``learner`` makes other sites'
-        services, ``renewals`` see to certificates."""
-        self._learner = learner
-        self._socket = socket
-        self._renewals = renewals
-        self._observer = observer
-        self._medic = medic
-        self._notifier = notifier
-        self._lock_files = lock_files
-        self._log = log
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
         self._core = Supervisor(time.monotonic())
         self._done: queue.SimpleQueue[tuple[Action, str]] = queue.SimpleQueue()
         self._stop = False
@@ -77,41 +82,40 @@ class Loop:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._await_network()
-        if self._renewals and not self._stop:
-            self._renewals.before_start()
+        if not self._stop:
+            self._crew.renewals.before_start()
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             while not self._stop:
                 self._collect()
-                if self._renewals and self._core.ready:
-                    self._renewals.tick(pool.submit)
+                if self._core.ready:
+                    self._crew.renewals.tick(pool.submit)
                 for action in self._look():
-                    self._log(f"{action.kind} {action.target or 'all containers'}: {action.why}")
+                    self._crew.log(f"{action.kind} {action.target or 'all containers'}: {action.why}")
                     pool.submit(self._quote, action)
                     pool.submit(self._act, action)
-                if self._learner and self._core.ready and self._learner.due(time.monotonic()):
-                    pool.submit(self._learner.work)
+                if self._core.ready and self._crew.learner.due(time.monotonic()):
+                    pool.submit(self._crew.learner.work)
                 self._tell()
                 if self._core.gone:
                     return self._leave()
                 if each_round and not each_round():
                     break
                 self._wait()
-            self._notifier.stopping("stopping")
-            self._notifier.extend(STOP_TIMEOUT * 4)
-            if self._learner:
-                self._learner.stop()
+            self._crew.notifier.stopping("stopping")
+            self._crew.notifier.extend(STOP_TIMEOUT * 4)
+            self._crew.learner.stop()
         if not leave_running:
             self._stop_all()  # when no action is under way any more that could start one again
         return EXIT_STOPPED
 
     def _look(self) -> tuple[Action, ...]:
-        busy = any(_is_held(path) for path in self._lock_files)
+        busy = any(_is_held(path) for path in self._crew.lock_files)
         try:
-            look = self._observer.look(busy)
+            look = self._crew.observer.look(busy)
         except SkupperError as error:
-            self._core.blind(error.message + self._observer.full_disk(), time.monotonic())
-            if self._socket and self._socket.revive(time.monotonic()):
-                self._log("podman.socket had failed; it is started again")
+            self._core.blind(error.message + self._crew.observer.full_disk(), time.monotonic())
+            if self._crew.socket is not None and self._crew.socket.revive(time.monotonic()):
+                self._crew.log("podman.socket had failed; it is started again")
             return ()
         return self._core.saw(look, time.monotonic())
 
@@ -129,28 +133,27 @@ class Loop:
 
     def _quote(self, action: Action) -> None:
         """Tell the unit's log what a container that failed said last, so that one journal says why."""
-        container = self._observer.containers.get(action.target)
+        container = self._crew.observer.containers.get(action.target)
         if container is None or container.running or not container.exit_code:
             return
         with contextlib.suppress(SkupperError):
-            for line in self._medic.last_words(container):
-                self._log(f"{container.name} said: {line}")
+            for line in self._crew.medic.last_words(container):
+                self._crew.log(f"{container.name} said: {line}")
 
     def _treat(self, action: Action) -> None:
         if action.kind == "reconnect":
-            self._medic.reconnect(self._ordered(), self._observer.uplink)
+            self._crew.medic.reconnect(self._ordered(), self._crew.observer.uplink)
             return
-        container = self._observer.containers.get(action.target)
+        container = self._crew.observer.containers.get(action.target)
         if container is None:
             return
-        vitals, exit_dir = self._observer.vitals(action.target), self._observer.exit_dir()
-        treat = self._medic.start if action.kind == "start" else self._medic.restart
+        vitals, exit_dir = self._crew.observer.vitals(action.target), self._crew.observer.exit_dir()
+        treat = self._crew.medic.start if action.kind == "start" else self._crew.medic.restart
         treat(container, vitals, exit_dir)
 
     def _ordered(self) -> list[ContainerInfo]:
-        return sorted(
-            self._observer.containers.values(), key=lambda item: (rank(self._observer.own, item.labels), item.name)
-        )
+        seen = self._crew.observer
+        return sorted(seen.containers.values(), key=lambda item: (rank(seen.own, item.labels), item.name))
 
     def _collect(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -158,26 +161,26 @@ class Loop:
                 action, error = self._done.get_nowait()
                 self._core.did(action, error, time.monotonic())
                 outcome = f"failed: {error}" if error else "done"
-                self._log(f"{action.kind} {action.target or 'all containers'} {outcome}")
+                self._crew.log(f"{action.kind} {action.target or 'all containers'} {outcome}")
 
     def _tell(self) -> None:
-        self._notifier.alive()
+        self._crew.notifier.alive()
         status = self._core.status(time.monotonic())
-        self._notifier.status(status)
+        self._crew.notifier.status(status)
         lasting = _DURATIONS.sub("", status)
         if lasting != self._status:
             self._status = lasting
-            self._log(status)
+            self._crew.log(status)
         if self._core.ready and not self._ready_told:
             self._ready_told = True
-            self._notifier.ready()
+            self._crew.notifier.ready()
         elif not self._ready_told:
-            self._notifier.extend(max(self._notifier.watchdog, 30.0))
+            self._crew.notifier.extend(max(self._crew.notifier.watchdog, 30.0))
 
     def _wait(self) -> None:
         """Wait for a signal, an action's end, the end of a watched process, or the time of the next look."""
         timeout = min(TICK, self._core.due(time.monotonic()))
-        with selectors.DefaultSelector() as selector, _pidfds(self._observer.watched()) as descriptors:
+        with selectors.DefaultSelector() as selector, _pidfds(self._crew.observer.watched()) as descriptors:
             selector.register(self._read_wake, selectors.EVENT_READ)
             for descriptor in descriptors:
                 selector.register(descriptor, selectors.EVENT_READ)
@@ -193,27 +196,27 @@ class Loop:
         def waiting(left: float) -> bool:
             if not told:
                 told.append(f"waiting for the network, at most {left:.0f} s")
-                self._log(told[0])
-            self._notifier.status(f"waiting for the network, at most {left:.0f} s more")
-            self._notifier.alive()
+                self._crew.log(told[0])
+            self._crew.notifier.status(f"waiting for the network, at most {left:.0f} s more")
+            self._crew.notifier.alive()
             return not self._stop
 
         told: list[str] = []
         if not await_network(waiting) and told and not self._stop:
-            self._log("there is no network yet; starting without")
+            self._crew.log("there is no network yet; starting without")
 
     def _stop_all(self) -> None:
-        self._log("stopping all containers")
+        self._crew.log("stopping all containers")
         with contextlib.suppress(SkupperError):
-            self._observer.look(busy=True)
-        for problem in self._medic.stop_all(self._ordered(), STOP_TIMEOUT):
-            self._log(problem)
-        self._notifier.status("stopped")
+            self._crew.observer.look(busy=True)
+        for problem in self._crew.medic.stop_all(self._ordered(), STOP_TIMEOUT):
+            self._crew.log(problem)
+        self._crew.notifier.status("stopped")
 
     def _leave(self) -> int:
         text = "there is no site any more; nothing to supervise"
-        self._log(text)
-        self._notifier.stopping(text)
+        self._crew.log(text)
+        self._crew.notifier.stopping(text)
         return EXIT_GONE
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

@@ -299,7 +299,8 @@ def test_local_client_document() -> None:
 def test_what_is_not_ours_survives() -> None:
     extra = Entity.of("address", {"prefix": "mine", "distribution": "closest"})
     other = RouterConfig.parse(json.dumps([["autoLink", {"name": "a", "address": "x"}]]))
-    present = site_router_config(STATE).put(extra).put_all(other).with_site_version("1.8.0")
+    present = site_router_config(STATE).put(extra).put_all(other)
+    present = present.with_site(replace(present.site, version="1.8.0"))
     config = site_router_config(replace(STATE, configs={"": present}))
     assert config.get("address", "mine") == extra
     assert config.of_type("autoLink")

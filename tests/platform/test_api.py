@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import random
 import re
@@ -17,8 +16,9 @@ import pytest
 
 from skupper_podman.desired.resources import Container, Mount, Network, PublishedPort, Volume
 from skupper_podman.errors import ConflictError, EndpointError, InvalidError, NotFoundError, PlatformError
-from skupper_podman.platform.podman import preflight, volumes
+from skupper_podman.platform.podman import preflight
 from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.endpoint import Endpoint
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.platform.podman.host import LocalHost
@@ -46,6 +46,7 @@ import sys
 from pathlib import Path
 from skupper_podman.platform.podman import preflight
 from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.edits import Trees
 from skupper_podman.platform.podman.endpoint import Endpoint
 from skupper_podman.platform.podman.host import local_host
 url = sys.argv[1]
@@ -57,6 +58,7 @@ ASK = """
 import sys
 from skupper_podman.errors import EndpointError
 from skupper_podman.platform.podman.api import PodmanApi
+from skupper_podman.platform.podman.edits import Trees
 try:
     PodmanApi(sys.argv[1]).info()
 except EndpointError as error:
@@ -190,7 +192,6 @@ class TestReal:
         (listed,) = api.containers({"application": "skupper"})
         assert (listed.name, listed.id, listed.state, listed.ports) == ("one", found.id, "running", found.ports)
         assert (listed.started_at[:16], listed.pid) == (found.started_at[:16], found.pid)
-        assert api.container_details({"skupper.io/component": None})[0].detailed
         with pytest.raises(ConflictError, match="already in use"):
             api.create_container(Container("one", found.image))
 
@@ -329,11 +330,11 @@ class TestReal:
 
     def test_files_in_volumes(self, api: PodmanApi, host: LabHost) -> None:
         info = api.create_volume(Volume("v"))
-        assert volumes.find(api, "none") is None
-        assert volumes.read_file(api, "none", "x") is None
+        trees = Trees(api.volume)
+        assert trees.file("none", "x") is None
         with pytest.raises(NotFoundError, match="volume none does not exist"):
-            volumes.open_volume(api, "none")
-        tree = volumes.tree(info)
+            trees.tree("none")
+        tree = trees.tree("v")
         tree.write("deep/key", b"secret", 0o600, directory_mode=0o700)
         if host.uid:
             for path in (Path(info.mountpoint) / "deep", Path(info.mountpoint) / "deep/key"):
@@ -341,17 +342,12 @@ class TestReal:
         make(api, mounts=(Mount("v", "/data"),))
         assert api.exec("one", ["cat", "/data/deep/key"]).stdout == b"secret"
         assert api.exec("one", ["sh", "-c", "echo mine > /data/mine; ln -s /etc/passwd /data/trap"]).exit_code == 0
-        assert volumes.read_file(api, "v", "mine") == b"mine\n"
+        assert tree.read("mine") == b"mine\n"
         with pytest.raises(InvalidError):
             tree.read("trap")
         mode = Path(info.mountpoint).stat()
         assert (mode.st_uid, mode.st_gid) == (host.uid, host.gid)
         assert (Path(info.mountpoint) / "deep/key").stat().st_mode & 0o777 == 0o600
-
-    def test_volume_of_another_host(self, api: PodmanApi) -> None:
-        info = dataclasses.replace(api.create_volume(Volume("v")), mountpoint="/nowhere/_data")
-        with pytest.raises(PlatformError, match="You cannot use a remote podman endpoint"):
-            volumes.tree(info)
 
     def test_preflight(self, api: PodmanApi, host: LabHost) -> None:
         """Faults of this host, each for real."""

@@ -22,6 +22,7 @@ from skupper_podman.supervisor.renewals import EVERY, JUMP, WHEN_BUSY, Renewals
 from tests.lab import Host
 from tests.platform.onehost import (
     check_every_undo,
+    in_detail,
     init,
     inside,
     needs_podman,
@@ -94,7 +95,7 @@ def by_name(host: Host) -> dict[str, Certificate]:
 
 def identities(host: Host) -> dict[str, Any]:
     with session(host) as platform:
-        details = platform.context.api.container_details()
+        details = in_detail(platform.context.api)
         return {info.name: (info.id, info.pid, info.started_at) for info in details}
 
 

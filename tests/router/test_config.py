@@ -151,7 +151,6 @@ def test_site_metadata() -> None:
     assert SiteMetadata("x").dump() == '{"id":"x"}'
     config = RouterConfig.of([Entity.of("router", {"id": "r"})]).with_site(site)
     assert config.site == site
-    assert config.with_site_version("2").site == SiteMetadata("id1", "2", "podman")
     assert RouterConfig().site == SiteMetadata()
 
 

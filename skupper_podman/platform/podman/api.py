@@ -12,7 +12,6 @@ import contextlib
 import datetime
 import json
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skupper_podman.desired.resources import Container, Network, Volume
@@ -31,7 +30,6 @@ from skupper_podman.platform.podman.facts import (
 from skupper_podman.platform.podman.transport import TimedOutError, Transport, segment
 
 MINIMUM_MAJOR = 4
-_LOOK_AT_ONCE = 8
 _EVENTS_LIMIT = 5.0
 """Seconds for reading events; a journal of years may be long."""
 
@@ -99,13 +97,6 @@ class PodmanApi:
         params = {"all": "true", **_label_filter(labels)}
         listed = self._get("containers/json", params=params, what="list containers") or []
         return sorted((facts.listed_container(entry) for entry in listed), key=lambda item: item.name)
-
-    def container_details(self, labels: Mapping[str, str | None] | None = None) -> list[ContainerInfo]:
-        """As :meth:`containers`, but each one inspected (several at once); one that goes away meanwhile is left out."""
-        names = [item.id for item in self.containers(labels)]
-        with ThreadPoolExecutor(max_workers=_LOOK_AT_ONCE) as pool:
-            found = pool.map(self.container, names)
-        return sorted((item for item in found if item is not None), key=lambda item: item.name)
 
     def container(self, name: str) -> ContainerInfo | None:
         """The container called ``name`` (or with that whole id), inspected; None if there is none."""

@@ -98,8 +98,7 @@ def _with_version(config: RouterConfig) -> RouterConfig:
     entity = config.get("router", "")
     if entity is None or config.site.version == SKUPPER_VERSION:
         return config
-    metadata = SiteMetadata(config.site.id, SKUPPER_VERSION, config.site.platform or "podman")
-    return config.put(entity.changed(metadata=metadata.dump()))
+    return config.with_site(SiteMetadata(config.site.id, SKUPPER_VERSION, config.site.platform or "podman"))
 
 
 def _with_moved_tags(
