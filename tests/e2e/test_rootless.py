@@ -2,7 +2,8 @@
 
 Every process of the site is killed in turn while a client in a container keeps calling a service by name and ``status``
 is asked over and over: the service must be back within ten seconds, and status must never say that all is well while no
-call succeeds. The tests of a site build on one another; the last one deletes it.
+call succeeds. The tests of a site build on one another; the last one deletes it. One more test is of the real router
+from its image, where ``SKUPPER_TEST_ROUTER_IMAGE_TAR`` names archives of it (see test_interop.py).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ BACK = 10.0
 PROGRAMS = Path(__file__).parent
 UNIT = "skupper-podman.service"
 ROUTER, CONTROLLER, SERVICE = "skupper-router", "skupper-controller-podman", "backend"
+IMAGES = os.environ.get("SKUPPER_TEST_ROUTER_IMAGE_TAR", "")
 
 pytestmark = [pytest.mark.skipif(bool(unable()), reason=unable() or "-"), pytest.mark.timeout(240)]
 
@@ -41,6 +43,7 @@ class Place:
     east: Host
     host: UserHost
     systemd: bool
+    router: str = "embedded"
     before: dict[str, set[str]] = field(default_factory=dict)
     said: str = ""
 
@@ -54,7 +57,7 @@ class Place:
         host.skupper("switch", "podman")
         self.before = host.belongings()
         # Its output is captured: a background process that held it open would keep this from returning.
-        self.said = host.skupper("init", "--ingress-host", host.address, "--router", "embedded").text
+        self.said = host.skupper("init", "--ingress-host", host.address, "--router", self.router).text
         token = host.home / "west.token"
         host.skupper("token", "create", str(token))
         carried = self.lab.directory / "west.token"
@@ -295,3 +298,30 @@ def test_delete_leaves_nothing(place: Place) -> None:
         assert now.stdout == socket
         assert host.systemctl("list-units", "--all", "--plain", "--no-legend", "skupper*").stdout == ""
     assert "not enabled" in host.skupper("status", expect=None).text
+
+
+@pytest.mark.skipif(not IMAGES, reason="SKUPPER_TEST_ROUTER_IMAGE_TAR names no archive of images")
+def test_router_image_of_an_ordinary_user() -> None:
+    """The image's own user is 10000. Mapped to the user of the host, the router reads keys that nobody else can."""
+    with Lab("east") as lab, user_host(lab, 9, systemd=False) as host:
+        for archive in IMAGES.split(os.pathsep):
+            host.type("podman", "load", "--quiet", "--input", archive, timeout=600)
+        place = Place(lab, lab.hosts[0], host, systemd=False, router="image")
+        place.make()
+        for name in (ROUTER, SERVICE):
+            assert "quay.io/skupper/skupper-router" in host.podman("inspect", "--format", "{{.ImageName}}", name).stdout
+            status = Path(f"/proc/{place.inspect(name, 'Pid')}/status").read_text()
+            assert f"\nUid:\t{host.uid}\t{host.uid}\t" in status
+            # As it sees itself: not root, and with no capability.
+            assert host.podman("exec", name, "id", "-u").stdout.strip() == str(host.uid)
+            assert "CapEff:\t0000000000000000" in status
+        keys = list((host.home / ".local/share/containers/storage/volumes").rglob("tls.key"))
+        assert len(keys) >= 6
+        assert {(key.stat().st_uid, key.stat().st_mode & 0o777) for key in keys} == {(host.uid, 0o600)}
+        place.call()
+        with Watch(place) as watch:
+            until(lambda: watch.served() and watch.well(), 60, "the service answers, and status says so")
+        assert "Incoming link from site" in host.skupper("link", "status").stdout
+        host.podman("rm", "--force", "--time", "0", "caller")
+        host.skupper("delete")
+        assert host.belongings()["volumes"] == place.before["volumes"]
