@@ -26,8 +26,11 @@ TIMED_OUT: Final = "connection timed out"
 _TCP_RTT: Final = struct.Struct("=I")
 _KIND: Final = socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
 _MADE: Final = (0, errno.EISCONN)
-#: Connections taken before others have their turn, and before what these have to say goes out.
-_ACCEPT_BATCH: Final = 4
+#: Connections taken before others have their turn, and before what these have to say goes out: few while nobody else
+#: has anything to do, more when a turn takes long because many have.
+_ACCEPT_LEAST: Final = 4
+_ACCEPT_MOST: Final = 64
+_ACCEPT_SHARE: Final = 4
 _REST: Final = 0.1
 #: Seconds between two complaints about missing descriptors.
 _QUIET: Final = 10.0
@@ -285,7 +288,7 @@ class Acceptor:
         self._sockets.append((sock, descriptor))
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_ACCEPT_BATCH):
+        for _ in range(min(_ACCEPT_MOST, max(_ACCEPT_LEAST, self._loop.crowd // _ACCEPT_SHARE))):
             try:
                 sock, address = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from skupper_podman.routerd.dns import Answer, Resolver, service_port
-from skupper_podman.routerd.loop import Loop
+from skupper_podman.routerd.loop import EPOLLIN, Loop
 from skupper_podman.routerd.sockets import Acceptor, Dial, peer_text
 
 
@@ -144,3 +144,26 @@ def test_taken_port_is_reported_once_and_bound_when_free(loop: Loop) -> None:
 def test_peer_text() -> None:
     assert peer_text(("::ffff:10.0.0.1", 5)) == "10.0.0.1:5"
     assert peer_text(("fe80::1", 5, 0, 0)) == "[fe80::1]:5"
+
+
+def test_an_acceptor_takes_few_connections_a_turn_unless_many_have_something_to_do(loop: Loop) -> None:
+    taken: list[object] = []
+    acceptor = Acceptor(loop, Resolver(loop), ("127.0.0.1", "0"), lambda sock, _address: taken.append(sock))
+    acceptor.start()
+    clients = [socket.create_connection(("127.0.0.1", acceptor.ports[0])) for _ in range(30)]
+    loop.turn(1.0)
+    few = len(taken)
+    busy = [socket.socketpair() for _ in range(80)]
+    for inside, outside in busy:
+        loop.register(inside.fileno(), EPOLLIN, lambda _events: None)
+        outside.send(b"x")
+    loop.turn(1.0)
+    assert few < len(taken) - few
+    for _ in range(20):
+        loop.turn(0.0)
+    assert len(taken) == len(clients)
+    acceptor.close()
+    for inside, _ in busy:
+        loop.unregister(inside.fileno())
+    for sock in (*taken, *clients, *(sock for pair in busy for sock in pair)):
+        sock.close()  # type: ignore[attr-defined]
