@@ -9,8 +9,8 @@ import statistics
 import time
 from pathlib import Path
 
+from tests.e2e.gatewayscene import POSTGRES, PROGRAM, Scene, definition
 from tests.e2e.machine import USER, Machine
-from tests.e2e.test_gateway import POSTGRES, PROGRAM, Scene, definition
 from tests.lab import Lab
 from tests.podmanlab import unable, until
 

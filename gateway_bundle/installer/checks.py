@@ -6,7 +6,7 @@ import socket
 import ssl
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from .bundle import LINK, Bundle
+from .bundle import Bundle
 from .failures import EXPIRED, NO_LINK, PORT_TAKEN, Failure
 
 _PATIENCE = 5.0
@@ -42,11 +42,10 @@ def _day(moment: datetime.datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def site(bundle: Bundle, credential: str = "") -> Finding:
-    """Whether the site answers, is the right one, and takes the credential (by default the bundle's)."""
-    host, port = bundle.edge
-    directory = credential or os.path.join(bundle.path, LINK)
-    where = "%s:%d" % (host, port)
+def site(edge: Tuple[str, int], directory: str) -> Finding:
+    """Whether the site answers there, is the right one, and takes the credential in `directory`."""
+    host, port = edge
+    where = "%s:%d" % edge
     try:
         context = ssl.create_default_context(cafile=os.path.join(directory, "ca.crt"))
         context.load_cert_chain(os.path.join(directory, "tls.crt"), os.path.join(directory, "tls.key"))
@@ -61,7 +60,8 @@ def site(bundle: Bundle, credential: str = "") -> Finding:
     except (OSError, ValueError) as error:
         reason = "no answer" if isinstance(error, socket.timeout) else getattr(error, "strerror", None) or str(error)
         text = "the site at %s cannot be reached: %s" % (where, reason)
-        return Finding("site", False, text, Failure(NO_LINK, text, "is %s open to this host?" % where))
+        hint = "is it open to this host? if the site has moved, get a fresh bundle: skupper gateway generate-bundle"
+        return Finding("site", False, text, Failure(NO_LINK, text, hint))
     return Finding("site", True, "the site at %s takes the credential" % where)
 
 

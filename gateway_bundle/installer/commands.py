@@ -10,7 +10,7 @@ import sys
 from typing import Any, Iterator, List
 
 from . import checks, kept, report, schedule, state
-from .bundle import Bundle
+from .bundle import LINK, Bundle
 from .failures import MISSING, USAGE, Failure
 from .install import Launch
 from .places import Places
@@ -204,7 +204,7 @@ def _before(bundle: Bundle) -> Bundle:
 
 
 def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.datetime) -> int:
-    credential = ""
+    credential = bundle.file(LINK)
     findings = [checks.Finding("integrity", True, "every file of the bundle is what it was when it was made")]
     try:
         planned = Situation(bundle, options, now)
@@ -214,7 +214,7 @@ def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.dateti
             findings.append(checks.Finding("router", True, planned.router.title))
     except Failure as failure:
         findings.append(checks.Finding("prerequisites", False, failure.message, failure))
-    findings.append(checks.site(bundle, credential))
+    findings.append(checks.site(bundle.edge, credential))
     findings += [checks.target(binding) for binding in bundle.bindings]
     if as_json:
         _say(json.dumps({"gateway": bundle.name, "checks": [item.document() for item in findings]}, indent=4))

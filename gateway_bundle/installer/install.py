@@ -106,7 +106,7 @@ class Launch:
         """Start it, and wait until the router listens; raises Failure with what it said if it ended."""
         runner = self._found.runner
         runner.start(self._found.words)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         reason = ""
         while time.monotonic() < end:
             if not runner.active():
@@ -209,7 +209,7 @@ class Launch:
             if time.monotonic() > end:
                 break
             time.sleep(0.1)
-        seen = checks.site(self._found.bundle, self._found.credentials.directory)
+        seen = checks.site(self._found.bundle.edge, self._found.credentials.directory)
         if seen.failure:
             raise seen.failure
         raise Failure(NO_LINK, "the link to the site was not there within %g seconds" % wait)

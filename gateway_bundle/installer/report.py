@@ -52,6 +52,10 @@ def report(places: Places, now: datetime.datetime) -> Tuple[Dict[str, Any], int]
         return found, NOT_STARTED
     if found["link"] != "up":
         problems.append("there is no link to the site at %s" % found["site"])
+        edge = (str(manifest["edge"]["host"]), int(manifest["edge"]["port"]))
+        failure = checks.site(edge, places.credential).failure
+        if failure:
+            problems.append("%s (%s)" % (failure.message, failure.hint))
         return found, code or NO_LINK
     return found, code
 

@@ -56,7 +56,8 @@ kind               keys of ``data``
                    ``facts``
 ``GatewayStatus``  ``gateways`` [{name, kind (``local`` or ``bundle``), type, generation, version, connected (null
                    while it is not known), address, uptimeSeconds, created, expires, daysLeft, site {host, port},
-                   problem, bindings, forwards [{name, address, protocol, host, port}]}]
+                   problem, fix, forwards [{name, address, protocol, host, port}], bindings [{..., answers (null
+                   where it cannot be known from here)}]}]
 ``Gateway``        ``action`` (``bundled``, ``created``, ``changed``, ``deleted``, ``exported``, ``bound``, ``unbound``,
                    ``forwarded``, ``unforwarded``, ``exposed`` or ``unexposed``), ``name``, ``file`` or ``address``,
                    ``facts``
@@ -401,7 +402,10 @@ def _gateway(item: GatewayStatus, now: datetime.datetime) -> dict[str, Json]:
         "daysLeft": (record.expires - now).days,
         "site": {"host": record.edge_host, "port": record.edge_port},
         "problem": item.problem or None,
-        "bindings": [{**bridge.facts} for bridge in record.definition.bindings],
+        "fix": item.fix or None,
+        "bindings": [
+            {**bridge.facts, "answers": item.targets.get(bridge.name)} for bridge in record.definition.bindings
+        ],
         "forwards": [{**bridge.facts} for bridge in record.definition.forwards],
     }
 

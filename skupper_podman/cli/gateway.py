@@ -133,7 +133,8 @@ def status(session: Session, _options: Status, arguments: tuple[str, ...]) -> Re
     """Report the status of the gateways of the current site
 
     Local ones and those of bundles, wherever they were launched; what a gateway itself sees is told on its host by
-    ./launch.py --status. The exit code is 1 if one is not connected or its credential has expired.
+    ./launch.py --status. The exit code is 1 if there is a problem: one is not connected, its credential has expired, it
+    is older than its last bundle, or what it leads to does not answer.
     """
     found = session.platform().gateway_status()
     if arguments:

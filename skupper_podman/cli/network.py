@@ -41,7 +41,7 @@ def status(session: Session, options: Status, arguments: tuple[str, ...]) -> Res
     network = platform.network_status()
     _name, local = platform.identity()
     wanted = options.site or (arguments[0] if arguments else "")
-    gateways = platform.gateway_status() if platform.gateways() else ()
+    gateways = platform.gateway_status(targets=False) if platform.gateways() else ()
     if wanted:
         gateways = tuple(item for item in gateways if item.record.name == wanted)
     chosen = () if gateways and wanted and not network.sites_named(wanted) else select(network, wanted)

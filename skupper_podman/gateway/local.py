@@ -38,13 +38,16 @@ def default_name(host: str, user: str) -> str:
         raise UsageError(f"{error.message} (made of host and user)", "give one: --name NAME") from None
 
 
-def directory(name: str, uid: int, env: Mapping[str, str], home: Path) -> Path:
-    """Where a local gateway is installed; the same as ``gateway_bundle/installer/places.py`` says."""
+def data_directory(uid: int, env: Mapping[str, str], home: Path) -> Path:
+    """Where the gateways of a user are installed; the same as ``gateway_bundle/installer/places.py`` says."""
     if uid == 0:
-        top = Path("/var/lib/skupper")
-    else:
-        top = Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME") or home) / ".local" / "share") / "skupper"
-    return top / "cluster" / name
+        return Path("/var/lib/skupper")
+    return Path(env.get("XDG_DATA_HOME") or Path(env.get("HOME") or home) / ".local" / "share") / "skupper"
+
+
+def directory(name: str, uid: int, env: Mapping[str, str], home: Path) -> Path:
+    """Where a local gateway is installed."""
+    return data_directory(uid, env, home) / "cluster" / name
 
 
 def launching(place: Path, bundle: Callable[[], Bundle], kind: str, warnings: list[str]) -> Step:

@@ -13,9 +13,11 @@ from typing import Final, Literal
 from skupper_podman.errors import UsageError
 
 Result = Literal["ok", "warn", "fail", "unknown", "skipped"]
-Group = Literal["host", "podman", "network", "site", "links", "services", "certificates", "boot", "traffic"]
+Group = Literal[
+    "host", "podman", "network", "site", "links", "gateways", "services", "certificates", "boot", "traffic"
+]
 GROUPS: Final[tuple[Group, ...]] = (
-    "host", "podman", "network", "site", "links", "services", "certificates", "boot", "traffic",
+    "host", "podman", "network", "site", "links", "gateways", "services", "certificates", "boot", "traffic",
 )  # fmt: skip
 
 
@@ -76,6 +78,7 @@ CHECKS: Final = (
     Check("file", "site", "files in volumes are whole"),
     Check("drift", "site", "everything is as init made it"),
     Check("link", "links", "links are connected and answer"),
+    Check("gateway", "gateways", "gateways are connected and carry what was issued"),
     Check("service", "services", "services and their targets can be reached"),
     Check("service-sync", "services", "services of other sites are taken over"),
     Check("certificate", "certificates", "certificates are whole and valid"),

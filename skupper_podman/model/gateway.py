@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -146,7 +147,8 @@ class GatewayRecord:
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """A gateway with what was seen of it now. ``connected`` is None where that cannot be known; ``version`` is the
-    router's, empty while it is not connected; ``problem`` says what is wrong, empty if nothing is."""
+    router's, empty while it is not connected; ``problem`` says what is wrong, empty if nothing is, and ``fix`` what to
+    do. ``targets`` says of bindings, by name, whether what they lead to answers; one that is not in it is not known."""
 
     record: GatewayRecord
     connected: bool | None
@@ -154,6 +156,8 @@ class GatewayStatus:
     since: float | None = None
     address: str = ""
     problem: str = ""
+    fix: str = ""
+    targets: Mapping[str, bool] = field(default_factory=dict)
 
 
 def is_gateway_name(name: str) -> bool:

@@ -210,8 +210,8 @@ class Platform(Protocol):
         """The gateways that this site lets in, by name, without a probe."""
         ...
 
-    def gateway_status(self) -> tuple[GatewayStatus, ...]:
-        """Probe the gateways that this site lets in, local ones and those of bundles."""
+    def gateway_status(self, *, targets: bool = True) -> tuple[GatewayStatus, ...]:
+        """Probe the gateways that this site lets in, local ones and those of bundles; also what they lead to."""
         ...
 
     def plan_gateway_bundle(self, request: GatewayRequest) -> GatewayPlan:

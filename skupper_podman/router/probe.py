@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     dialling = {name: Dialling(_places(request.get(name, ())), how) for name, how in _WAYS.items()}
     for each in dialling.values():
         each.start()
-    if request.get("query") or request.get("nodes"):
+    if any(request.get(key) for key in ("query", "nodes", "tables")):
         _ask(request, answer)
     answer |= {name: each.results() for name, each in dialling.items()}
     json.dump(answer, sys.stdout, default=str)

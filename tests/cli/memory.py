@@ -203,9 +203,9 @@ class MemoryPlatform:
         self._site()
         return tuple(self.gateways_by_name[name] for name in sorted(self.gateways_by_name))
 
-    def gateway_status(self) -> tuple[GatewayStatus, ...]:
+    def gateway_status(self, *, targets: bool = True) -> tuple[GatewayStatus, ...]:
         return tuple(
-            GatewayStatus(record, True, "2.7.3", 60.0, "192.0.2.77:4711")
+            GatewayStatus(record, True, "2.7.3", 60.0, "192.0.2.77:4711", targets={"db": True})
             if record.name in self.connected
             else GatewayStatus(record, False, problem="it is not connected")
             for record in self.gateways()

@@ -10,158 +10,43 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.machine import USER, USER_ID, Machine
+from tests.e2e.gatewayscene import (
+    MARKS,
+    PATIENCE,
+    POSTGRES,
+    Scene,
+    database_server,
+    definition,
+    open_connection,
+    said,
+    said_back,
+)
+from tests.e2e.machine import USER, USER_ID
 from tests.e2e.userhost import Completed
-from tests.lab import Host, Lab
-from tests.podmanlab import unable, until
+from tests.podmanlab import until
 
-pytestmark = [
-    pytest.mark.skipif(bool(unable()), reason=unable() or "-"),
-    pytest.mark.skipif(not Path("/lib/systemd/systemd").exists(), reason="needs systemd"),
-    pytest.mark.timeout(900),
-]
-PATIENCE = 400
-"""Seconds after which a command on a very busy machine is taken to hang."""
-
-PROGRAM = """\
-import socketserver, sys
-class Echo(socketserver.StreamRequestHandler):
-    def handle(self):
-        for line in self.rfile:
-            self.wfile.write(line)
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
-Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
-"""
+pytestmark = MARKS
 PLACE = "/var/lib/skupper/bundle/database"
-POSTGRES = next(iter(sorted(str(path.parent) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))), "")
-
-
-def definition(*bindings: tuple[str, int], name: str = "database") -> str:
-    lines = [
-        f'  - {{name: {service}, host: localhost, service: {{address: "{service}:5432"}}, target_ports: [{port}]}}\n'
-        for service, port in bindings
-    ]
-    return f"name: {name}\nbindings:\n{''.join(lines)}qdr-listeners:\n  - {{name: amqp, host: localhost, port: 5672}}\n"
-
-
-@dataclass
-class Scene:
-    """West is the site; ``server`` is the machine, with an echo server at ports 15432 and 15433 of loopback."""
-
-    west: Host
-    server: Machine
-    directory: Path
-
-    def bundle(self, text: str, *options: str, user: str = "root", into: str = "my gateway") -> str:
-        """Make a bundle at the site, carry it over and unpack it; gives the (fresh) directory on the machine."""
-        path = self.directory / "gateway.yaml"
-        path.write_text(text)
-        self.west.skupper("gateway", "generate-bundle", str(path), str(self.directory), *options, timeout=PATIENCE)
-        name = text.split()[1]
-        archive = self.server.directory / "home" / f"{name}.tar.gz"
-        shutil.copy(self.directory / f"{name}.tar.gz", archive)
-        archive.chmod(0o644)
-        home = "/root" if user == "root" else f"/home/{user}"
-        place = f"{home}/{into}"
-        quoted = shlex.quote(place)
-        self.sh(f"rm -rf {quoted} && mkdir {quoted} && tar -xzf /home/{name}.tar.gz -C {quoted}", user=user)
-        return place
-
-    def sh(self, words: str, *, user: str = "root", expect: int | None = 0) -> Completed:
-        """Type something at the machine's own shell."""
-        return self.server.type(
-            "env", "-u", "PYTHONPATH", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-c", words,
-            user=user, expect=expect, timeout=PATIENCE,
-        )  # fmt: skip
-
-    def launch(self, place: str, words: str = "", *, user: str = "root", expect: int | None = 0) -> Completed:
-        """Launch the bundle in that directory."""
-        return self.sh(f"cd {shlex.quote(place)} && ./launch.py {words}", user=user, expect=expect)
-
-    def echo(self, service: str = "db", port: int = 5432) -> str:
-        """What a client container at the site hears from the server."""
-        talk = f"exec 3<>/dev/tcp/{service}/{port} && echo hello >&3 && timeout 5 head -1 <&3"
-        return self.west.in_network("skupper", "bash", "-c", talk, check=False).stdout
-
-    def gateways(self) -> dict[str, dict[str, object]]:
-        """What the site says of its gateways."""
-        said = self.west.skupper("gateway", "status", "-o", "json", check=False).stdout
-        return {item["name"]: item for item in json.loads(said)["data"]["gateways"]}
 
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with Lab("west", "yard") as lab:
-        west, yard = lab.hosts
-        server = Machine(lab, yard, 8)
-        try:
-            server.make()
-            server.plug()
-            west.skupper("init", "--site-name", "west", "--ingress-host", west.address, "--router", "embedded")
-            for service in ("db", "more"):
-                west.skupper("service", "create", service, "5432")
-            (server.directory / "home" / "echo.py").write_text(PROGRAM)
-            server.await_boot()
-            found = Scene(west, server, lab.directory)
-            for port in (15432, 15433):
-                start = f"ExecStart=/usr/bin/python3 /home/echo.py {port}"
-                unit = f"[Service]\n{start}\n[Install]\nWantedBy=multi-user.target\n"
-                found.sh(f"printf %s {shlex.quote(unit)} > /etc/systemd/system/echo{port}.service")
-                found.sh(f"systemctl enable --now echo{port}")
-            yield found
-        finally:
-            server.scrap()
+    with database_server() as found:
+        yield found
 
 
-RELAY = """\
-import socket
-server = socket.create_connection(("db", 5432))
-while True:
-    server.sendall(input().encode() + b"\\n")
-    print(server.recv(99).decode(), end="", flush=True)
-"""
-
-Client = subprocess.Popen[bytes]
-
-
-@contextlib.contextmanager
-def open_connection(scene: Scene) -> Iterator[Client]:
-    """A connection from a container of the site to the server, which is open as long as the block."""
-    west = scene.west
-    process = west.popen(
-        "env", "-u", "CONTAINER_HOST", *west.podman_argv(), "run", "--rm", "--interactive", "--network", "skupper",
-        *west.workload_arguments(), west.workload_image(), "python3", "-c", RELAY,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(20)
-
-
-def said(client: Client, words: bytes) -> bytes:
-    """What the server answers to a line."""
-    assert client.stdin is not None
-    assert client.stdout is not None
-    client.stdin.write(words)
-    client.stdin.flush()
-    return client.stdout.readline()
-
-
-def said_back(client: Client, words: bytes) -> bool:
-    """Whether the server answers to a line with it."""
-    return said(client, words) == words
+def doctor(scene: Scene) -> list[tuple[str, str]]:
+    """What the site's doctor says of gateways."""
+    told = scene.west.skupper("doctor", "--check", "gateway", "-o", "json", check=False).stdout
+    found = json.loads(told)["data"]["checks"]
+    return [(item["result"], "" if item["result"] == "ok" else item["cause"]) for item in found]
 
 
 def test_joins_by_one_command(scene: Scene) -> None:
@@ -171,10 +56,12 @@ def test_joins_by_one_command(scene: Scene) -> None:
     assert "start the gateway: it is new" in planned
     assert scene.sh("ls -A /var/lib/skupper", expect=None).returncode != 0, "a dry run left something"
     scene.launch(place)
-    until(lambda: scene.echo() == "hello\n", 10, "the server answers at the site")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers at the site")
     gateway = scene.gateways()["database"]
     assert (gateway["connected"], gateway["generation"], gateway["problem"]) == (True, 1, None)
     assert gateway["version"]
+    assert [(item["name"], item["answers"]) for item in gateway["bindings"]] == [("db", True)]
+    assert doctor(scene) == [("ok", "")]
     network = scene.west.skupper("network", "status").stdout
     assert "site name: database" in network
 
@@ -195,7 +82,7 @@ def test_the_unit_is_hardened_and_healed(scene: Scene) -> None:
         assert level <= 1.5, said
     pid = scene.sh("systemctl show --property MainPID --value database").stdout.strip()
     scene.sh(f"kill -9 {pid}")
-    until(lambda: scene.echo() == "hello\n", 20, "systemd has started it again")
+    until(lambda: scene.echo() == "hello\n", 60, "systemd has started it again")
 
 
 def test_again_and_updated_without_a_cut(scene: Scene) -> None:
@@ -208,13 +95,16 @@ def test_again_and_updated_without_a_cut(scene: Scene) -> None:
         assert "add tcpConnector more, without a restart" in scene.launch(newer, "--dry-run").stdout
         scene.launch(newer)
         assert said(client, b"two\n") == b"two\n"
-        until(lambda: scene.echo("more") == "hello\n", 10, "the second service answers")
+        until(lambda: scene.echo("more") == "hello\n", 60, "the second service answers")
         assert scene.sh("systemctl show --property MainPID --value database").stdout == pid
         refused = scene.launch(place, expect=9)
         assert "this bundle is generation 1, installed is 2" in refused.stderr
         scene.launch(newer, "--rollback")
-        until(lambda: scene.echo("more") == "", 10, "the second service is gone")
+        until(lambda: scene.echo("more") == "", 60, "the second service is gone")
         assert said(client, b"three\n") == b"three\n"
+        problem = "it is older than generation 2, which was issued: it does not carry more yet"
+        assert scene.gateways()["database"]["problem"] == problem
+        assert doctor(scene) == [("warn", problem)]
         scene.launch(newer)
         assert said(client, b"four\n") == b"four\n"
 
@@ -251,7 +141,7 @@ def test_the_credential_is_renewed_without_a_cut(scene: Scene) -> None:
     # A credential that was renewed is not undone by the bundle, and it is what the gateway is let in with.
     assert "already running" in scene.launch("/root/newer").stdout
     scene.sh("systemctl restart database")
-    until(lambda: scene.echo() == "hello\n", 20, "the new credential is let in")
+    until(lambda: scene.echo() == "hello\n", 60, "the new credential is let in")
     found = json.loads(scene.launch("/root/newer", "--status --json").stdout)
     assert (found["notRenewed"], found["problems"]) == ("", [])
 
@@ -262,11 +152,14 @@ def test_status_tells_the_truth(scene: Scene) -> None:
     assert (found["running"], found["link"], found["generation"], found["problems"]) == (True, "up", 2, [])
     scene.sh("systemctl stop echo15433")
     assert "localhost:15433 for more:5432 does not answer" in scene.launch(place, "--status").stdout
+    gateway = scene.gateways()["database"]
+    assert gateway["problem"] == "what it leads to does not answer: localhost:15433 for more:5432"
+    assert {item["name"]: item["answers"] for item in gateway["bindings"]} == {"db": True, "more": False}
     scene.sh("systemctl start echo15433")
     scene.sh("systemctl stop database")
     assert "not running" in scene.launch(place, "--status", expect=6).stdout
     scene.sh("systemctl start database")
-    until(lambda: scene.launch(place, "--status", expect=None).returncode == 0, 10, "it is back")
+    until(lambda: scene.launch(place, "--status", expect=None).returncode == 0, 60, "it is back")
 
 
 def test_a_router_that_does_not_start_changes_nothing(scene: Scene) -> None:
@@ -275,7 +168,7 @@ def test_a_router_that_does_not_start_changes_nothing(scene: Scene) -> None:
     place = scene.bundle(definition(("db", 15432)), "--self-contained", into="third")
     failed = scene.sh(f"cd {place} && QDROUTERD_HOME=/opt/skrouterd ./launch.py", expect=6).stderr
     assert failed.startswith("Error: gateway database does not start: cannot work\n")
-    until(lambda: scene.echo("more") == "hello\n", 20, "what ran before runs again")
+    until(lambda: scene.echo("more") == "hello\n", 60, "what ran before runs again")
     assert json.loads(scene.launch(place, "--status --json").stdout)["generation"] == 2
     assert scene.sh(f"ls {PLACE}/bundles").stdout.split() == ["1", "2"]
 
@@ -284,7 +177,7 @@ def test_from_systemd_to_podman_and_back(scene: Scene) -> None:
     """Nothing is pulled: the image is made of the bundle's router."""
     place = "/root/newer"
     scene.launch(place, "-t podman")
-    until(lambda: scene.echo() == "hello\n", 20, "the server answers through the container")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers through the container")
     container = json.loads(scene.sh("podman inspect database").stdout)[0]
     assert container["HostConfig"]["ReadonlyRootfs"] is True
     assert container["EffectiveCaps"] in (None, [])
@@ -293,9 +186,9 @@ def test_from_systemd_to_podman_and_back(scene: Scene) -> None:
         scene.sh("systemctl start database_renewal")
     assert scene.launch(place, "--status", expect=None).returncode == 0
     scene.sh("podman kill database")
-    until(lambda: scene.echo() == "hello\n", 20, "systemd has started the container again")
+    until(lambda: scene.echo() == "hello\n", 60, "systemd has started the container again")
     scene.launch(place, "-t service")
-    until(lambda: scene.echo() == "hello\n", 20, "the server answers through the service")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers through the service")
     assert scene.sh("podman ps --all --quiet").stdout == ""
     test_keys_are_the_services_alone(scene)
 
@@ -315,11 +208,11 @@ def test_a_database_under_a_running_query(scene: Scene) -> None:
             "skupper", f"{POSTGRES}/psql", "-h", "pg", "-U", "ann", "-At", "-c", text, "postgres", check=False
         ).stdout
 
-    until(lambda: query("select 40 + 2") == "42\n", 20, "the database answers")
+    until(lambda: query("select 40 + 2") == "42\n", 60, "the database answers")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(query, "select 'slept' from pg_sleep(4)")
         busy = "select count(*) from pg_stat_activity where query like '%pg_sleep(4)' and state = 'active'"
-        until(lambda: query(busy).strip() not in ("", "0"), 10, "the query runs")
+        until(lambda: query(busy).strip() not in ("", "0"), 60, "the query runs")
         scene.launch(scene.bundle(definition(*bindings, ("other", 15433)), "--self-contained", into="newer"))
         assert slow.result(60) == "slept\n"
     scene.sh("systemctl stop pg")
@@ -329,7 +222,7 @@ def test_back_after_a_reboot(scene: Scene) -> None:
     scene.server.reboot()
     scene.server.plug()
     scene.server.await_boot()
-    until(lambda: scene.echo() == "hello\n", 30, "the server answers at the site after the boot")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers at the site after the boot")
 
 
 def test_what_is_wrong_has_its_own_code(scene: Scene) -> None:
@@ -345,44 +238,6 @@ def test_what_is_wrong_has_its_own_code(scene: Scene) -> None:
     scene.sh(f"rm -rf /tmp/c && cp -a '{place}' /tmp/c && rm /tmp/c/config/skrouterd.json")
     assert "cannot be read" in scene.sh("/tmp/c/launch.py", expect=4).stderr
     assert scene.echo() == "hello\n", "nothing of this touched what runs"
-
-
-def test_an_ordinary_user_beside_it(scene: Scene) -> None:
-    """A second bundle on the host, of a user, whose management port is taken by the first.
-
-    Before, launch.sh of a 1.9 bundle put one of its name there, which is taken over.
-    """
-    scene.sh(f"loginctl enable-linger {USER}")
-    ready = "systemctl --user is-system-running"
-    until(lambda: scene.sh(ready, user=USER, expect=None).stdout.strip() in ("running", "degraded"), 20, "the manager")
-    data = f"/home/{USER}/.local/share/skupper/bundle/second"
-    identity = "6f1c2f0e-8f0a-4c7e-9b1d-2f7f5f1c0a11"
-    config = [
-        ["router", {"id": "skupper-gateway-machine", "mode": "edge", "metadata": json.dumps({"id": identity})}],
-        ["listener", {"name": "amqp", "host": "localhost", "port": 5672}],
-    ]
-    unit = "[Unit]\nDescription=Qpid Dispatch router daemon\n[Service]\nExecStart=/usr/bin/sleep 99999\n"
-    units = f"/home/{USER}/.config/systemd/user"
-    scene.sh(f"mkdir -p {data}/config {units}", user=USER)
-    scene.sh(f"printf %s {shlex.quote(json.dumps(config))} > {data}/config/skrouterd.json", user=USER)
-    scene.sh(f"printf %s {shlex.quote(unit)} > {units}/second.service && systemctl --user start second", user=USER)
-    place = scene.bundle(definition(("db", 15432), name="second"), "--self-contained", user=USER)
-    assert "take over from the launch.sh of a 1.9 bundle" in scene.launch(place, "--dry-run", user=USER).stdout
-    scene.launch(place, user=USER)
-    assert json.loads(scene.sh(f"cat {data}/state.json").stdout)["routerId"] == identity
-    assert "sleep" not in scene.sh("systemctl --user cat second", user=USER).stdout
-    assert scene.gateways()["second"]["connected"] is True
-    scene.sh("systemctl --user is-active second_renewal.timer && systemctl --user start second_renewal", user=USER)
-    modes = scene.sh(f"find {data} -name tls.key -printf '%m %U\\n'").stdout.split("\n")
-    assert set(filter(None, modes)) == {f"600 {USER_ID}"}
-    assert json.loads(scene.sh(f"cat {data}/state.json").stdout)["managementPort"] != 5672
-    scene.launch(place, "-t podman", user=USER)
-    assert scene.gateways()["second"]["connected"] is True
-    assert scene.sh("podman ps --format '{{.Names}}'", user=USER).stdout == "second\n"
-    scene.sh(f"cd '{place}' && ./remove.py", user=USER)
-    assert scene.sh("podman ps --all --quiet", user=USER).stdout == ""
-    assert scene.sh(f"ls -A {data}", expect=None).returncode != 0
-    assert scene.sh("systemctl --user list-unit-files 'second*' --no-legend", user=USER, expect=None).stdout == ""
 
 
 def test_the_laptop_of_the_readme(scene: Scene) -> None:
@@ -402,7 +257,7 @@ def test_the_laptop_of_the_readme(scene: Scene) -> None:
     scene.sh("iptables -A INPUT -i eth0 -p tcp --syn -j DROP")
     scene.sh(f"cd /home/{USER}/laptop && {on_laptop}", user=USER)
     assert len((at_site + on_laptop).strip().splitlines()) == 3
-    until(lambda: scene.echo("echo", 9090) == "hello\n", 20, "the laptop's server answers at the site")
+    until(lambda: scene.echo("echo", 9090) == "hello\n", 60, "the laptop's server answers at the site")
     scene.sh(f"cd /home/{USER}/laptop && ./remove.py", user=USER)
     scene.west.skupper("gateway", "delete", "laptop")
     scene.west.skupper("service", "delete", "echo")
@@ -412,26 +267,26 @@ def test_revoked_alone(scene: Scene) -> None:
     other = scene.bundle(definition(("more", 15433), name="other"), "--self-contained", into="other")
     scene.launch(other)
     scene.west.skupper("gateway", "delete", "database")
-    until(lambda: scene.echo() == "", 20, "nobody answers any more")
+    until(lambda: scene.echo() == "", 60, "nobody answers any more")
     assert scene.gateways().keys() >= {"other"}
     assert scene.gateways()["other"]["connected"] is True
     said = scene.launch("/root/newer", "--check", expect=7).stderr
     assert "does not accept the credential" in said
     assert "does not accept the credential" in scene.launch("/root/newer", "--wait 2", expect=7).stderr
-    until(lambda: scene.launch("/root/newer", "--status", expect=None).returncode == 7, 20, "it sees no link")
+    until(lambda: scene.launch("/root/newer", "--status", expect=None).returncode == 7, 60, "it sees no link")
 
 
 def test_let_in_again_by_a_fresh_bundle(scene: Scene) -> None:
     place = scene.bundle(definition(("db", 15432)), "--self-contained", into="fresh")
     scene.launch(place)  # its generations begin anew
-    until(lambda: scene.echo() == "hello\n", 20, "the server answers again")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers again")
 
 
 def test_nobody_is_left_when_all_access_is_revoked(scene: Scene) -> None:
     scene.west.skupper("revoke-access")
-    until(lambda: not any(item["connected"] for item in scene.gateways().values()), 30, "all gateways are cut off")
+    until(lambda: not any(item["connected"] for item in scene.gateways().values()), 60, "all gateways are cut off")
     scene.launch(scene.bundle(definition(("db", 15432)), "--self-contained", into="fresh"))
-    until(lambda: scene.echo() == "hello\n", 30, "the server answers again")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers again")
 
 
 def test_removed_without_a_trace(scene: Scene) -> None:
@@ -467,7 +322,7 @@ def test_an_image_in_the_bundle(scene: Scene) -> None:
     before = scene.sh(_IMAGES).stdout
     scene.launch(place, "-t podman")
     assert image in scene.sh(_IMAGES).stdout
-    until(lambda: scene.echo() == "hello\n", 20, "the server answers")
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers")
     scene.sh(f"{place}/remove.py --purge")
     assert scene.sh(_IMAGES).stdout == before
 
@@ -493,11 +348,11 @@ def test_a_gateway_of_the_sites_own_host(scene: Scene) -> None:
     skupper("switch", "podman")
     skupper("init", "--site-name", "own", "--ingress-host", scene.server.address, "--router", "embedded")
     skupper("gateway", "expose", "db", "localhost", "5432:15432")
-    until(lambda: hears(inside, "db", 5432), 20, "a container hears the server of the host")
+    until(lambda: hears(inside, "db", 5432), 60, "a container hears the server of the host")
     skupper("service", "create", "api", "80")
     skupper("gateway", "bind", "api", "127.0.0.1", "15433")
     skupper("gateway", "forward", "db", "7000", "--loopback")
-    until(lambda: hears((), "127.0.0.1", 7000), 20, "the host calls the service at a port of its own")
+    until(lambda: hears((), "127.0.0.1", 7000), 60, "the host calls the service at a port of its own")
     found = gateway()
     assert [item["name"] for item in found["bindings"]] == ["api:80", "db:5432"]
     (own,) = found["forwards"]

@@ -280,3 +280,24 @@ def test_a_power_cut_at_any_moment(tmp_path: Path) -> None:
             wanted.certificate, wanted.key,
         )  # fmt: skip
         assert sorted(path.name for path in tmp_path.iterdir()) == ["gateway-ca.crt", "tls.crt", "tls.key"]
+
+
+def test_a_credential_that_has_ended(renewing: Renewing, tmp_path: Path) -> None:
+    """Status says so by an exit code of its own, and a renewal is not even asked for."""
+    with echo() as port:
+        place = renewing.bundle(definition(("one", port)))
+        renewing.scene.start(place / "launch.py", "--foreground")
+        until(lambda: works(renewing.scene, "one"), 20, "the server answers at the site")
+        places = part("places").Places("test", "bundle", 65534, {"HOME": str(renewing.scene.directory / "home")})
+        found, code = part("report").report(places, NOW + 40 * DAY)
+        assert (code, found["running"], found["credentialDaysLeft"] < 0) == (8, True, True)
+        assert "the credential has expired: launch a fresh bundle" in found["problems"]
+        found, code = part("report").report(places, NOW + 25 * DAY)
+        assert code == 0
+        assert found["problems"] == [f"the credential ends at {found['credentialExpires']}: launch a fresh bundle"]
+    ended = certs.issue(OWN, NAME, (), PAIRS[0].key, NOW - 3 * DAY, lifetime=DAY, client_only=True)
+    _credential(tmp_path, ended)
+    with pytest.raises(Exception, match="the credential has expired") as raised:
+        renewal.Renewal(str(tmp_path), "", NOW).look(True)
+    assert raised.value.code == 8  # type: ignore[attr-defined]
+    assert renewal.last_problem(str(tmp_path)) == "the credential has expired"

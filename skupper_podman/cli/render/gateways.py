@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 
 from skupper_podman.cli.render.tree import Node, draw
-from skupper_podman.model.gateway import Bridge, GatewayRecord, GatewayStatus
+from skupper_podman.model.gateway import Bridge, GatewayStatus
 
 
 def statuses(found: Sequence[GatewayStatus], now: datetime.datetime) -> str:
@@ -19,14 +19,18 @@ def statuses(found: Sequence[GatewayStatus], now: datetime.datetime) -> str:
 def _gateway(item: GatewayStatus, now: datetime.datetime) -> Node:
     record = item.record
     version = item.version or "Unknown (not connected)"
-    return Node(f"{record.name} type:{record.type or record.kind} version:{version}", facts(item, now), bridges(record))
+    return Node(f"{record.name} type:{record.type or record.kind} version:{version}", facts(item, now), bridges(item))
 
 
-def bridges(record: GatewayRecord) -> tuple[Node, ...]:
+def bridges(item: GatewayStatus) -> tuple[Node, ...]:
     """The ports that a gateway carries, in two lists."""
-    children = []
+    record, children = item.record, []
     if record.definition.bindings:
-        nodes = tuple(Node(_bridge(bridge, str(bridge.port))) for bridge in record.definition.bindings)
+        says = {True: " (answers)", False: " (does not answer)", None: ""}
+        nodes = tuple(
+            Node(_bridge(bridge, str(bridge.port)) + says[item.targets.get(bridge.name)])
+            for bridge in record.definition.bindings
+        )
         children.append(Node("Bindings:", children=nodes))
     if record.definition.forwards:
         nodes = tuple(Node(_bridge(bridge, f"{bridge.port}:{bridge.port}")) for bridge in record.definition.forwards)
@@ -42,6 +46,7 @@ def facts(item: GatewayStatus, now: datetime.datetime) -> dict[str, str]:
         "generation": str(item.record.generation),
         "link": _link(item),
         "problem": item.problem,
+        "fix": item.fix,
     }
 
 

@@ -40,7 +40,7 @@ def _with_gateway(node: Node, item: GatewayStatus, now: datetime.datetime) -> No
     details = {**node.details, **facts(item, now)}
     if item.version:
         details["version"] = item.version
-    return Node(node.text, details, (*node.children, *bridges(item.record)))
+    return Node(node.text, details, (*node.children, *bridges(item)))
 
 
 def labelled(site: Site) -> str:

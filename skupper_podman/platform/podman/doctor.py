@@ -25,6 +25,7 @@ from skupper_podman.platform import SiteRequest
 from skupper_podman.platform.podman import init, preflight
 from skupper_podman.platform.podman.certstatus import RENEW
 from skupper_podman.platform.podman.context import Context
+from skupper_podman.platform.podman.doctorgateways import gateway_findings
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.platform.podman.host import local_host
 from skupper_podman.platform.podman.hostimage import REPOSITORY
@@ -77,13 +78,15 @@ def examine(context: Context, only: Collection[str]) -> tuple[Finding, ...]:
     """Make the checks whose ids are in ``only``; see :meth:`skupper_podman.platform.Platform.doctor`."""
     seen = _look(context)
     makers: tuple[Callable[[Context, _Seen], Iterable[Finding]], ...] = (
-        _preflight, _clock, _network, _site, _probes, _drift, _linger, _traffic,
+        _preflight, _clock, _network, _site, _probes, _gateways, _drift, _linger, _traffic,
     )  # fmt: skip
     found: list[Finding] = []
     for make in makers:
         if make is _traffic and "traffic" not in only:
             continue
         if make is _drift and "drift" not in only:
+            continue
+        if make is _gateways and "gateway" not in only:
             continue
         found += make(context, seen)
     found = [finding for finding in found if finding.check in only]
@@ -236,6 +239,11 @@ def _remedy(probe: Probe) -> str:
     if command.startswith("podman restart "):
         return f"restart {command.split()[-1]}"
     return {"skupper init": "init", RENEW: "renew"}.get(command, "")
+
+
+def _gateways(context: Context, seen: _Seen) -> Iterator[Finding]:
+    if seen.site is not None:
+        yield from gateway_findings(context, seen.site)
 
 
 def _drift(context: Context, seen: _Seen) -> Iterator[Finding]:

@@ -145,11 +145,11 @@ class PodmanPlatform:
 
         return gateways.records(self.context)
 
-    def gateway_status(self) -> tuple[GatewayStatus, ...]:
+    def gateway_status(self, *, targets: bool = True) -> tuple[GatewayStatus, ...]:
         """Probe the gateways."""
         from skupper_podman.platform.podman import gatewaystatus
 
-        return gatewaystatus.gateway_statuses(self.context)
+        return gatewaystatus.gateway_statuses(self.context, targets=targets)
 
     def plan_gateway_bundle(self, request: GatewayRequest) -> GatewayPlan:
         """Plan to let a gateway in."""
