@@ -58,6 +58,7 @@ CHECKS: Final = (
     Check("runtime-dir", "podman", "the user has a runtime directory"),
     Check("subuid", "podman", "the user has subordinate ids"),
     Check("uidmap", "podman", "newuidmap is installed"),
+    Check("limits", "podman", "the user may limit containers"),
     Check("name-container", "podman", "no foreign container has a name of ours"),
     Check("name-volume", "podman", "no foreign volume has a name of ours"),
     Check("network-backend", "network", "containers can reach each other by name"),

@@ -87,6 +87,9 @@ def test_network_volume_image_and_host() -> None:
          "version": {"Version": "4.0.1"}}
     )  # fmt: skip
     assert (info.rootless, info.subuids, info.api_version, info.uptime) == (True, 65537, "4.0.1", 3602.0)
+    assert info.cgroup_controllers is None
+    assert facts.host_info({"host": {"cgroupControllers": ["cpu", "pids"]}}).cgroup_controllers == ("cpu", "pids")
+    assert facts.host_info({"host": {"cgroupControllers": []}}).cgroup_controllers == ()
 
 
 def test_uptime() -> None:

@@ -379,6 +379,27 @@ wants = st.builds(
 )
 
 
+LIMITED = replace(WANTED, limits={"--router-cpu-limit": "cpu", "--router-memory-limit": "memory"})
+
+
+def limited(controllers: tuple[str, ...] | None, version: str = "v2", *, rootless: bool = True) -> str:
+    info = replace(INFO, rootless=rootless, cgroup_version=version, cgroup_controllers=controllers)
+    found = blockers(podman=PodmanFacts(info), wanted=LIMITED)
+    return f"{found['limits'].cause} | {found['limits'].fix}" if "limits" in found else ""
+
+
+def test_limits_that_would_be_ignored() -> None:
+    assert limited(("cpu", "memory", "pids")) == limited(None) == limited((), rootless=False) == ""
+    assert blockers(podman=PodmanFacts(replace(INFO, rootless=True, cgroup_controllers=()))) == {}, "none are wanted"
+    one = limited(("memory", "pids"))
+    assert "cannot be limited in cpu: systemd does not delegate" in one
+    assert "Delegate=cpu memory pids" in one
+    assert one.endswith("or without limits: --router-cpu-limit 0")
+    old = limited((), "v1")
+    assert "cannot be limited in cpu and memory: this host has cgroups of version 1" in old
+    assert old.endswith("or without limits: --router-cpu-limit 0 --router-memory-limit 0")
+
+
 @given(wants, podmans | errors, hosts)
 def test_every_blocker_has_a_cause_and_a_remedy(
     wanted: Wanted, podman: PodmanFacts | EndpointError, host: Facts

@@ -36,6 +36,8 @@ from skupper_podman.supervisor import processes
 from skupper_podman.systemd import Systemd
 
 _OWN: Final = frozenset(("clock", "network-exists", "network-names"))
+_OF_PODMAN: Final = frozenset(("name-container", "name-volume", "podman-remote", "limits"))
+"""What Podman is asked for by preflight, besides networks."""
 _PREFLIGHT: Final = frozenset(check.id for check in CHECKS if check.group in ("host", "podman", "network")) - _OWN
 _BY_PROBE: Final = {
     "container": "container",
@@ -123,6 +125,7 @@ def _preflight(context: Context, seen: _Seen) -> Iterator[Finding]:
         hosts_needed=spec is not None and spec.ingress != "none",
         host_image=True,
         names=context.names,
+        limits=preflight.limits_of(spec) if spec else {},
     )
     host = local_host(context.paths.runtime_dir)
     try:
@@ -133,7 +136,7 @@ def _preflight(context: Context, seen: _Seen) -> Iterator[Finding]:
     bad = {blocker.check for blocker in blockers}
     blind = isinstance(seen.podman, SkupperError)
     for check in sorted(_PREFLIGHT - bad):
-        asked = check.startswith("network-") or check in ("name-container", "name-volume", "podman-remote")
+        asked = check.startswith("network-") or check in _OF_PODMAN
         if blind and asked:
             yield Finding(check, "skipped", "Podman does not answer")
         else:

@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class HostInfo:
     """The Podman service and the host it runs on; ``subuids`` counts the ids mapped for a rootless user (with its own),
-    ``uptime`` is in seconds, None where it is not told."""
+    ``uptime`` is in seconds, ``cgroup_controllers`` are what its containers can be limited by; None where not told."""
 
     version: str
     api_version: str
@@ -35,6 +35,7 @@ class HostInfo:
     volume_path: str = ""
     cgroup_version: str = ""
     cgroup_manager: str = ""
+    cgroup_controllers: tuple[str, ...] | None = None
     oci_runtime: str = ""
     selinux: bool = False
     subuids: int = 0
@@ -193,11 +194,17 @@ def host_info(body: Json) -> HostInfo:
         volume_path=_text(store, "volumePath"),
         cgroup_version=_text(host, "cgroupVersion"),
         cgroup_manager=_text(host, "cgroupManager"),
+        cgroup_controllers=_controllers(host),
         oci_runtime=_text(_map(host, "ociRuntime"), "name"),
         selinux=bool(security.get("selinuxEnabled")),
         subuids=sum(_int(entry, "size") for entry in _maps(_map(host, "idMappings").get("uidmap"))),
         uptime=parse_uptime(_text(host, "uptime")),
     )
+
+
+def _controllers(host: Mapping[str, Any]) -> tuple[str, ...] | None:
+    found = host.get("cgroupControllers", ())
+    return tuple(map(str, found)) if isinstance(found, list | tuple) and "cgroupControllers" in host else None
 
 
 _UPTIME = re.compile(r"(?:(\d+)h )?(?:(\d+)m )?([\d.]+)s")

@@ -292,6 +292,7 @@ def _check_host(
         host_image=host_image,
         names=context.names,
         taken=taken or {},
+        limits=preflight.limits_of(spec),
     )
     blockers = preflight.check(wanted, podman, context.resolved_endpoint(), _host(context), context.paths.site_home)
     if blockers:

@@ -16,6 +16,7 @@ from pathlib import Path
 from skupper_podman.desired.names import DEFAULT, Names
 from skupper_podman.desired.resources import PublishedPort
 from skupper_podman.errors import Blocker, EndpointError, SkupperError
+from skupper_podman.model.site import SiteSpec
 from skupper_podman.platform.podman.api import PodmanApi
 from skupper_podman.platform.podman.endpoint import Endpoint, check_remote
 from skupper_podman.platform.podman.facts import ContainerInfo, HostInfo, NetworkInfo, VolumeInfo
@@ -43,7 +44,8 @@ class Wanted:
 
     ``names`` tell what is this site's. ``hosts_needed`` says that ``hosts`` must not be empty (the site accepts links);
     ``host_image`` that containers will run our Python installation. ``taken`` has the ports of the user's other sites,
-    also of those that do not run, and whose they are.
+    also of those that do not run, and whose they are. ``limits`` are flags that limit containers, and the controller of
+    cgroups that each needs.
     """
 
     containers: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class Wanted:
     host_image: bool = True
     names: Names = DEFAULT
     taken: Mapping[int, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ def check(
         blockers += _remote(facts, endpoint, host)
         blockers += _network(wanted, facts, host)
         blockers += _names(wanted, facts)
+        blockers += _limits(wanted, facts, host)
     blockers += _sub_ids(facts, host)
     blockers += _ports(wanted, facts, host)
     blockers += _space(facts, host, data_home)
@@ -217,6 +221,40 @@ def _sub_ids(podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
     if not host.has_program("newuidmap"):
         package = "uidmap" if "apt" in host.installer() else "shadow-utils"
         yield Blocker("uidmap", "newuidmap is not installed: rootless Podman needs it", f"{host.installer()} {package}")
+
+
+def limits_of(spec: SiteSpec) -> dict[str, str]:
+    """The flags that limit the site's containers, and the controller that each needs."""
+    values = {
+        "--router-cpu-limit": ("cpu", spec.router_cpu_millis),
+        "--router-memory-limit": ("memory", spec.router_memory_bytes),
+        "--controller-cpu-limit": ("cpu", spec.controller_cpu_millis),
+        "--controller-memory-limit": ("memory", spec.controller_memory_bytes),
+    }
+    return {flag: controller for flag, (controller, value) in values.items() if value}
+
+
+def _limits(wanted: Wanted, podman: PodmanFacts, host: Host) -> Iterator[Blocker]:
+    """A user's containers are limited by controllers that systemd delegates; Podman ignores the others, or fails."""
+    there = podman.info.cgroup_controllers
+    if not podman.info.rootless or there is None:
+        return
+    flags = sorted(flag for flag, controller in wanted.limits.items() if controller not in there)
+    if not flags:
+        return
+    lacking = " and ".join(sorted({wanted.limits[flag] for flag in flags}))
+    reason, way = (
+        f"systemd does not delegate that controller of cgroups to {host.user}",
+        "sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu memory pids\\n' | "
+        "sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload, and log in anew",
+    )
+    if podman.info.cgroup_version == "v1":
+        reason, way = "this host has cgroups of version 1", "boot it with systemd.unified_cgroup_hierarchy=1"
+    yield Blocker(
+        "limits",
+        f"containers of {host.user} cannot be limited in {lacking}: {reason}",
+        f"{way}; or without limits: {' '.join(f'{flag} 0' for flag in flags)}",
+    )
 
 
 def _ports(wanted: Wanted, podman: PodmanFacts | None, host: Host) -> Iterator[Blocker]:
