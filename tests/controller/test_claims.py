@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import http.client
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -406,3 +407,47 @@ def test_redeemers_hear_why(served: Served) -> None:
         served.run(lambda: redeem(served.claim(), "peer"))
     claim = served.claim()
     assert claim.annotations[CLAIM_URL].endswith("/c1")
+
+
+def killed_at(moment: int, directory: Path) -> bool:
+    """Redeem the claim ``once`` in a process that is killed at its change of the disk number ``moment``; False if it
+    came to its end."""
+    program = """if 1:
+        import datetime, os, signal, sys
+        from pathlib import Path
+        from skupper_podman.claimstore import ClaimStore
+        from skupper_podman.files import Tree
+        store, left = ClaimStore(Tree(Path(sys.argv[1]))), [int(sys.argv[2])]
+
+        def audit(event, arguments):
+            if event in ("os.rename", "os.remove") or (event == "open" and ".tmp" in str(arguments[0])):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        now = datetime.datetime.now(datetime.UTC)
+        sys.addaudithook(audit)
+        store.redeem("once", b"word", now)
+    """
+    done = subprocess.run([sys.executable, "-c", program, str(directory), str(moment)], check=False)
+    assert done.returncode in (0, -signal.SIGKILL)
+    return done.returncode != 0
+
+
+def test_a_claim_is_whole_wherever_its_use_is_killed(tmp_path: Path) -> None:
+    """It is used or it is not: never lost, never used twice for one."""
+    moment, killed = 0, True
+    while killed:
+        store = ClaimStore(Tree(tmp_path / str(moment)))
+        store.tree.root.mkdir()
+        store.add(ClaimRecord("once", b"word", None, 2, created=NOW))
+        killed = killed_at(moment, store.tree.root)
+        found = store.get("once")
+        assert found is not None
+        assert (found.made, found.remaining) in (((0, 2),) if killed else ((1, 1),))
+        assert store.names() == ("once",)
+        while (remaining := store.redeem("once", b"word", NOW).remaining) != 0:
+            assert remaining == 1
+        assert all(path.name.startswith("once") for path in store.tree.root.iterdir()), "a killed writer's is swept"
+        moment += 1
+    assert moment >= 3
