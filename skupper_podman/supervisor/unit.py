@@ -6,6 +6,7 @@ What always holds: its last line has a digest of the others, so that an edited f
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,15 @@ def is_edited(content: bytes) -> bool:
     """Whether a unit file is not as :func:`unit_content` made it once."""
     lines, mark, _ = content.rpartition(_DIGEST)
     return not mark or content != lines + _digest_line(lines)
+
+
+def command_in(content: bytes) -> str:
+    """What the unit file starts, its words separated by blanks, as the manager shows it."""
+    for line in content.decode(errors="replace").splitlines():
+        name, _, value = line.partition("=")
+        if name == "ExecStart":
+            return " ".join(shlex.split(value)).replace("%%", "%").replace("$$", "$")
+    return ""
 
 
 def _digest_line(lines: bytes) -> bytes:

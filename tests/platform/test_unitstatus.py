@@ -9,7 +9,6 @@ import pytest
 
 from skupper_podman.paths import Paths, paths_for
 from skupper_podman.platform.podman.unitstatus import _unit_fault
-from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.unit import UnitSettings, unit_content
 from skupper_podman.systemd import Systemd, UnitState
 
@@ -30,11 +29,6 @@ def fault(paths: Paths, state: UnitState, content: bytes | None = b"") -> tuple[
     return _unit_fault(Systemd(paths, {}, "alice"), state, whole if content == b"" else content)
 
 
-@pytest.fixture(autouse=True)
-def _main_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "arguments", lambda pid: tuple(RUNS.split()) if pid == 7 else ())
-
-
 def test_a_unit_that_is_as_init_made_it(paths: Paths) -> None:
     assert fault(paths, WELL) == ("", "")
     assert fault(paths, replace(WELL, status="3 containers run; router: started 2 times in a minute")) == ("", "")
@@ -44,6 +38,10 @@ def test_a_drop_in_that_leaves_the_supervisor_is_nobodys_fault(paths: Paths) -> 
     own = paths.dropin_dir / "limits.conf"
     own.touch()
     assert fault(paths, replace(WELL, dropins=(str(own),))) == ("", "")
+    stopped = replace(WELL, active="inactive", status="", dropins=(str(own),))
+    assert fault(paths, stopped) == (f"inactive (it is changed by {own})", f"systemctl --user start {UNIT}")
+    failed = replace(WELL, active="failed", status="", dropins=(str(own),))
+    assert fault(paths, failed) == (f"failed (it is changed by {own})", "skupper init")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +74,8 @@ def test_a_file_that_is_gone_or_edited(paths: Paths) -> None:
     ("change", "detail"),
     [
         ({"command": "/bin/false"}, "at its next start it does not run the supervisor, but /bin/false"),
-        ({"active": "failed", "status": ""}, "failed"),
-        ({"active": "activating", "status": ""}, "activating"),
+        ({"command": "/bin/false", "active": "failed", "status": ""}, "failed"),
+        ({"command": "/bin/false", "active": "activating", "status": ""}, "activating"),
         ({"loaded": False, "unreadable": True}, "systemd cannot read it"),
     ],
 )

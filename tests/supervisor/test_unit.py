@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skupper_podman.paths import paths_for
-from skupper_podman.supervisor.unit import UnitSettings, is_edited, passed_on, unit_content
+from skupper_podman.supervisor.unit import UnitSettings, command_in, is_edited, passed_on, unit_content
 
 USER = paths_for(1000, {}, Path("/home/alice"))
 ROOT = paths_for(0, {}, Path("/root"))
@@ -74,3 +74,9 @@ def test_an_edited_unit_is_known_by_itself() -> None:
     assert not is_edited(content)
     edited = (content[:-1], content.replace(b"always", b"no"), content + b"[Install]\n", b"# x\n" + content, b"")
     assert all(is_edited(item) for item in edited)
+
+
+@pytest.mark.parametrize("python", ["/opt/py", "/a b/py", "/p%h", "/p$x", '/p"q', "/p\\n"])
+def test_the_command_is_read_back(python: str) -> None:
+    content = unit_content(UnitSettings(python, USER, "west")).encode()
+    assert command_in(content) == f"{python} -m skupper_podman.supervisor"

@@ -221,8 +221,8 @@ def _probes(_context: Context, seen: _Seen) -> Iterator[Finding]:
     for probe in seen.status.probes if seen.status else ():
         kind, _, subject = probe.name.partition(" ")
         check = _BY_PROBE.get(kind, "container")
-        if kind == "disk" and probe.health == "ok":
-            continue  # preflight tells it
+        if kind == "linger" or (kind == "disk" and probe.health == "ok"):
+            continue  # a check of its own tells it
         if kind == "network" and subject != "status":
             check = "network-names"
         if check in ("router-management", "network-status", "unit"):

@@ -65,20 +65,20 @@ def _background_probe(context: Context, systemd: Systemd, reason: str) -> Probe:
 
 def _unit_fault(systemd: Systemd, state: UnitState, content: bytes | None) -> tuple[str, str]:
     """What is wrong with the unit, now or at its next start, and what mends it; empty if nothing is."""
-    from skupper_podman.supervisor import processes
     from skupper_podman.supervisor.core import says_well
-    from skupper_podman.supervisor.unit import is_edited
+    from skupper_podman.supervisor.unit import command_in, is_edited
 
     unit, manager = systemd.paths.unit_name, "systemctl" if systemd.paths.system else "systemctl --user"
     changed = f" (it is changed by {', '.join(state.dropins)})" if state.dropins else ""
-    # init writes the unit file alone.
-    undo = f"rm {' '.join(map(quote, state.dropins))}; {manager} daemon-reload; " if state.dropins else ""
     if state.masked:
         return "it is masked", f"{manager} unmask {unit} && skupper init"
     if content is None or not (state.loaded or state.unreadable):
         return f"its file {systemd.paths.unit_file} does not exist", "skupper init"
     if is_edited(content):
         return f"its file {systemd.paths.unit_file} was edited since init wrote it", "skupper init"
+    # init writes the unit file alone. Drop-ins that leave the supervisor in its place are the user's own business.
+    broken = bool(state.dropins) and (state.unreadable or state.command != command_in(content))
+    undo = f"rm {' '.join(map(quote, state.dropins))}; {manager} daemon-reload; " if broken else ""
     if state.unreadable:
         return f"systemd cannot read it{changed}", f"{undo}skupper init"
     # A directory that is new is no news to systemd, and yet is read at the next boot.
@@ -89,13 +89,13 @@ def _unit_fault(systemd: Systemd, state: UnitState, content: bytes | None) -> tu
     if state.active != "active":
         words = f"{state.active}: {state.status}" if state.status else state.active
         start = f"{manager} start {unit}" if state.active == "inactive" else "skupper init"
-        if state.active in ("inactive", "failed") or state.dropins:
+        if state.active in ("inactive", "failed") or broken:
             return f"{words}{changed}", f"{undo}{start}"
-        return words, systemd.status_command()
+        return f"{words}{changed}", systemd.status_command()
     if not says_well(state.status):
         return state.status, systemd.status_command()
     if not state.enabled:
         return "it runs, but is disabled: the site will not start at the next boot", f"{manager} enable {unit}"
-    if state.dropins and state.command != " ".join(processes.arguments(state.main_pid)):
+    if broken:
         return f"at its next start it does not run the supervisor, but {state.command}{changed}", f"{undo}skupper init"
     return "", ""
