@@ -78,29 +78,29 @@ class Launch:
         if found.elsewhere:
             self._change_live()
             return
+        scheduled = not found.not_renewed
+        written = self._schedule() if scheduled else False
         if found.restart and found.options.start:
             if found.before and found.before["type"] != found.type and found.old_runner:
                 found.old_runner.uninstall()
             if found.former:
                 found.former.stop()
-            found.runner.install(self._changes)
+            found.runner.install(self._changes, written)
             self._start()
         else:
-            found.runner.install(self._changes)
+            found.runner.install(self._changes, written)
             if not found.restart:
                 self._change_live()
-        self._schedule()
-
-    def _schedule(self) -> None:
-        """Have the credential renewed, where that can be."""
-        found = self._found
-        if found.not_renewed:
+        if not scheduled:
             found.schedule.remove()
-            return
+        elif found.options.start:
+            found.schedule.start(written)
+
+    def _schedule(self) -> bool:
+        """Write down how the credential is renewed; whether systemd must read that."""
+        found = self._found
         lifetime = (found.credentials.expires - found.bundle.created).total_seconds()
-        found.schedule.install(found.bundle, lifetime, self._changes)
-        if found.options.start:
-            found.schedule.start()
+        return found.schedule.install(found.bundle, lifetime, self._changes)
 
     def _start(self) -> None:
         """Start it, and wait until the router listens; raises Failure with what it said if it ended."""

@@ -58,14 +58,14 @@ class Runner:
             item.startswith(former) for item in environment
         )
 
-    def install(self, changes: Changes) -> bool:
-        """Write and load the unit; whether it changed."""
-        if not self.supervised or self.text is None or read(self.places.unit) == self.text:
-            return False
-        changes.directory(self.places.units, 0o755)
-        changes.write(self.places.unit, self.text, 0o644)
-        self.systemd.do("daemon-reload")
-        return True
+    def install(self, changes: Changes, others: bool = False) -> None:
+        """Write the unit and have systemd read it, and `others` that were written."""
+        if self.supervised and self.text is not None and read(self.places.unit) != self.text:
+            changes.directory(self.places.units, 0o755)
+            changes.write(self.places.unit, self.text, 0o644)
+            others = True
+        if others:
+            self.systemd.do("daemon-reload")
 
     def active(self) -> bool:
         """Whether it runs now."""

@@ -36,8 +36,8 @@ class Schedule:
         missing = "" if reason else self.systemd.unavailable()
         return "%s; cron can call renew.py once a day" % missing if missing else reason
 
-    def install(self, bundle: Bundle, seconds: float, changes: Changes) -> None:
-        """Put program and units in place; a credential lasts so many seconds."""
+    def install(self, bundle: Bundle, seconds: float, changes: Changes) -> bool:
+        """Put program and units in place; a credential lasts so many seconds. Whether systemd must read units again."""
         places, mode = self.places, 0o644 if self.places.system else 0o600
         for path in bundle.files():
             if path == PROGRAM or path.startswith("installer/"):
@@ -56,14 +56,14 @@ class Schedule:
         changes.directory(places.units, 0o755)
         for suffix in changed:
             changes.write(places.schedule + suffix, made[suffix], 0o644)
-        if changed:
-            self.systemd.do("daemon-reload")
+        return bool(changed)
 
-    def start(self) -> None:
-        """Start the timer, now and at every boot."""
-        timer = os.path.basename(self.places.schedule) + ".timer"
-        self.systemd.do("enable", timer)
-        self.systemd.do("restart", timer)
+    def start(self, changed: bool) -> None:
+        """Start the timer, now and at every boot; one that runs is started again if its unit changed."""
+        if not self.active():
+            self.systemd.do("enable", "--now", self._timer)
+        elif changed:
+            self.systemd.do("restart", self._timer)
 
     def remove(self) -> None:
         """Stop the timer and remove both units; no error if they are not there."""
@@ -87,8 +87,11 @@ class Schedule:
 
     def active(self) -> bool:
         """Whether the timer runs."""
-        timer = os.path.basename(self.places.schedule) + ".timer"
-        return self.exists and self.systemd.show(timer).get("ActiveState") == "active"
+        return self.exists and self.systemd.show(self._timer).get("ActiveState") == "active"
+
+    @property
+    def _timer(self) -> str:
+        return os.path.basename(self.places.schedule) + ".timer"
 
     def _python(self) -> str:
         """An interpreter that the service can run: what is in a home, a service of the system does not see."""

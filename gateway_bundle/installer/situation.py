@@ -36,7 +36,8 @@ class Situation:
     """A launch of `bundle`, looked at; raises Failure for what stands in its way.
 
     `restart` says why the gateway must be started, empty if it need not; then `gone` and `added` are to be changed in
-    the running router. With `unchanged` there is nothing to do.
+    the running router. With `unchanged` there is nothing to do. `not_renewed` says why the credential will not be
+    renewed by itself, empty if it will.
     """
 
     def __init__(self, bundle: Bundle, options: Options, now: datetime.datetime) -> None:
@@ -177,7 +178,8 @@ class Situation:
         same = old_config == rendering.dump(self.config) and self.credentials.installed()
         unit_same = self.elsewhere or not self.runner.supervised or read(self.places.unit) == self.runner.text
         generation = self.before and int(self.before["generation"]) == self.bundle.generation
-        renewed = self.schedule.active() or bool(self.not_renewed)
+        self.not_renewed = self._why_not_renewed()
+        renewed = bool(self.not_renewed) or self.schedule.active()
         self.unchanged = bool(self.was_active and same and unit_same and generation and renewed and not self.restart)
 
     def _other_user(self) -> bool:
@@ -190,8 +192,7 @@ class Situation:
         """Whether it is started and stopped here, by systemd or a container engine."""
         return not (self.options.foreground or self.elsewhere)
 
-    @property
-    def not_renewed(self) -> str:
+    def _why_not_renewed(self) -> str:
         """Why the credential is not renewed by itself, empty if it is."""
         if not self.here:
             return "it runs under another supervisor than systemd, which can call renew.py once a day"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from skupper_podman.errors import ConflictError
+from skupper_podman.model.gateway import Bridge, GatewayDefinition, GatewayRequest
 from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.plan import Plan
@@ -70,6 +71,20 @@ def test_bind(site: Host) -> None:
 
 def test_unbind(site: Host) -> None:
     check_every_undo(site, lambda platform: platform.plan_unbind("backend", "127.0.0.1", delete_if_last=False))
+
+
+def _bundle(platform: PodmanPlatform) -> Plan:
+    definition = GatewayDefinition("yard", (Bridge("db", "backend:8080", "localhost", 5432),))
+    return Plan("Let a gateway in", platform.plan_gateway_bundle(GatewayRequest(definition)).steps, {})
+
+
+def test_gateway(site: Host) -> None:
+    """Its first bundle, the next one, and its end."""
+    check_every_undo(site, _bundle)
+    run(site, _bundle)
+    check_every_undo(site, _bundle)
+    check_every_undo(site, lambda platform: platform.plan_gateway_delete("yard"))
+    run(site, lambda platform: platform.plan_gateway_delete("yard"))
 
 
 def test_link_create(site: Host) -> None:
