@@ -16,7 +16,7 @@ if sys.version_info < (3, 6):
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from installer.commands import renew  # noqa: E402
+from installer.renewing import renew  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(renew(os.path.dirname(os.path.abspath(__file__)), sys.argv[1:]))

@@ -1,6 +1,7 @@
 """What `launch.py`, `remove.py` and `renew.py` do. Python 3.6, standard library only.
 
-    commands.py    command lines, exit codes, one line for each failure
+    commands.py    the command lines of launch.py and remove.py
+    lines.py       what is read and written at the edges: exit codes, one line for each failure
     failures.py    the failures, each with its exit code and a way out
     bundle.py      the unpacked bundle: its manifest, and that every file is what the manifest says
     places.py      where a gateway's files are on this host
@@ -25,6 +26,7 @@
     certificate.py what a certificate says of its time; would it be let in
     libcrypto.py   new keys and signatures, by the OpenSSL that Python uses
     renewal.py     the next certificate, from the site
+    renewing.py    the command line of renew.py
     schedule.py    the timer by which renew.py is called
 
 Files touched: `/var/lib/skupper/bundle/NAME` (and systemd's `/var/lib/private/skupper/bundle/NAME`) and

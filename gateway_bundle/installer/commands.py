@@ -1,21 +1,19 @@
-"""The command lines of the three programs: what was asked for, exit codes, one line for each failure."""
+"""The command lines of `launch.py` and `remove.py`: what was asked for."""
 
 import argparse
-import contextlib
 import datetime
 import json
 import os
-import signal
 import sys
-from typing import Any, Iterator, List
+from typing import List
 
-from . import checks, kept, report, schedule, state
+from . import checks, kept, report, state
 from .bundle import LINK, Bundle
 from .failures import MISSING, USAGE, Failure
 from .install import Launch
+from .lines import Parser, failures, say
 from .places import Places
 from .removal import Removal
-from .renewal import Renewal
 from .situation import TYPES, Options, Situation
 
 _CODES = """\
@@ -28,75 +26,22 @@ exit codes:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise Failure(USAGE, message, "%s --help" % self.prog)
-
-
 def launch(directory: str, words: List[str]) -> int:
     """Run `launch.py` of the bundle in `directory`; gives the exit code."""
-    with _failures() as outcome:
+    with failures() as outcome:
         outcome.code = _launch(directory, words)
     return outcome.code
 
 
 def remove(directory: str, words: List[str]) -> int:
     """Run `remove.py` of the bundle in `directory`; gives the exit code."""
-    with _failures() as outcome:
+    with failures() as outcome:
         outcome.code = _remove(directory, words)
     return outcome.code
 
 
-def renew(directory: str, words: List[str]) -> int:
-    """Run `renew.py`, of a bundle or installed, in `directory`; gives the exit code."""
-    with _failures() as outcome:
-        outcome.code = _renew(directory, words)
-    return outcome.code
-
-
-class _Outcome:
-    code = 1
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[_Outcome]:
-    """Turn every failure into one line on standard error and an exit code."""
-    outcome = _Outcome()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    try:
-        yield outcome
-    except Failure as failure:
-        outcome.code = failure.code
-        _complain(failure.message, failure.hint)
-    except KeyboardInterrupt:
-        outcome.code = 130
-        _complain("interrupted; what was begun has been taken back", "")
-    except BrokenPipeError:
-        outcome.code = 141
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except OSError as error:
-        place = ": %s" % error.filename if error.filename else ""
-        _complain("%s%s" % (error.strerror or error, place), "")
-
-
-def _interrupt(_number: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _complain(message: str, hint: str) -> None:
-    sys.stderr.write("Error: %s\n" % " ".join(message.split()))
-    if hint:
-        sys.stderr.write("Hint: %s\n" % hint)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _launch_parser() -> _Parser:
-    parser = _Parser(
+def _launch_parser() -> Parser:
+    parser = Parser(
         prog="launch.py",
         description="Put the gateway of this bundle on this host, update it in place, or say how it is.",
         epilog=_CODES,
@@ -142,10 +87,10 @@ def _launch(directory: str, words: List[str]) -> int:
         return _check(bundle, options, asked.json, now)
     if asked.dry_run:
         planned = Situation(bundle, options, now)
-        _say("Launch gateway %s, generation %d:" % (bundle.name, bundle.generation))
+        say("Launch gateway %s, generation %d:" % (bundle.name, bundle.generation))
         for line in planned.plan():
-            _say("  " + line)
-        _say("Nothing has been changed.")
+            say("  " + line)
+        say("Nothing has been changed.")
         planned.raise_findings()
         return 0
     with state.locked(Places(bundle.name, bundle.kind, os.getuid(), os.environ)):
@@ -154,28 +99,28 @@ def _launch(directory: str, words: List[str]) -> int:
 
 def _do(bundle: Bundle, options: Options, now: datetime.datetime) -> int:
     planned = Situation(bundle, options, now)
-    launched = Launch(planned, _say)
+    launched = Launch(planned, say)
     if planned.unchanged and not options.foreground:
-        _say("gateway %s: already running, generation %d" % (bundle.name, bundle.generation))
+        say("gateway %s: already running, generation %d" % (bundle.name, bundle.generation))
     else:
         launched.apply()
     if options.foreground:
         return _foreground(planned)
     if not options.start:
-        _say("gateway %s: generation %d is in place, not started" % (bundle.name, bundle.generation))
+        say("gateway %s: generation %d is in place, not started" % (bundle.name, bundle.generation))
         return 0
     for name, port in sorted(planned.changed_ports.items()):
-        _say("forward %s listens at port %d" % (name, port))
+        say("forward %s listens at port %d" % (name, port))
     if planned.not_renewed and planned.here:
-        _say("Note: the credential is not renewed by itself: %s" % planned.not_renewed)
+        say("Note: the credential is not renewed by itself: %s" % planned.not_renewed)
     if planned.runner.supervised and not planned.elsewhere and not planned.runner.systemd.lingers():
         user = os.environ.get("USER") or str(os.getuid())
-        _say("Warning: it ends with your last login; ask an administrator for: loginctl enable-linger %s" % user)
+        say("Warning: it ends with your last login; ask an administrator for: loginctl enable-linger %s" % user)
     if options.wait > 0:
         launched.await_link()
-        _say("gateway %s: connected to %s:%d, generation %d" % (bundle.name, *bundle.edge, bundle.generation))
+        say("gateway %s: connected to %s:%d, generation %d" % (bundle.name, *bundle.edge, bundle.generation))
     else:
-        _say("gateway %s: launched, generation %d" % (bundle.name, bundle.generation))
+        say("gateway %s: launched, generation %d" % (bundle.name, bundle.generation))
     return 0
 
 
@@ -217,11 +162,11 @@ def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.dateti
     findings.append(checks.site(bundle.edge, credential))
     findings += [checks.target(binding) for binding in bundle.bindings]
     if as_json:
-        _say(json.dumps({"gateway": bundle.name, "checks": [item.document() for item in findings]}, indent=4))
+        say(json.dumps({"gateway": bundle.name, "checks": [item.document() for item in findings]}, indent=4))
     else:
         marks = {True: "ok  ", False: "FAIL", None: "note"}
         for item in findings:
-            _say("%s %s: %s" % (marks[item.ok], item.check, item.text))
+            say("%s %s: %s" % (marks[item.ok], item.check, item.text))
     failed = [item.failure for item in findings if item.failure]
     if failed:
         failed[0].message = "a launch would fail: " + failed[0].message
@@ -232,12 +177,12 @@ def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.dateti
 def _status(bundle: Bundle, as_json: bool, now: datetime.datetime) -> int:
     places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
     found, code = report.report(places, now)
-    _say(json.dumps(found, indent=4) if as_json else report.text(found).rstrip())
+    say(json.dumps(found, indent=4) if as_json else report.text(found).rstrip())
     return code
 
 
 def _remove(directory: str, words: List[str]) -> int:
-    parser = _Parser(prog="remove.py", description="Take the gateway of this bundle off this host.")
+    parser = Parser(prog="remove.py", description="Take the gateway of this bundle off this host.")
     parser.add_argument("--dry-run", action="store_true", help="print what would go, change nothing")
     parser.add_argument("--keep-config", action="store_true", help="leave the gateway's files")
     parser.add_argument("--purge", action="store_true", help="also remove the image that was loaded or pulled")
@@ -247,36 +192,15 @@ def _remove(directory: str, words: List[str]) -> int:
     planned = Removal(places, asked.keep_config, asked.purge)
     lines = planned.plan()
     if asked.dry_run:
-        _say("Remove gateway %s:" % bundle.name)
+        say("Remove gateway %s:" % bundle.name)
         for line in lines or ["nothing is there"]:
-            _say("  " + line)
-        _say("Nothing has been changed.")
+            say("  " + line)
+        say("Nothing has been changed.")
         return 0
     if not lines:
-        _say("gateway %s: nothing of it is on this host for this user" % bundle.name)
+        say("gateway %s: nothing of it is on this host for this user" % bundle.name)
         return 0
     with state.locked(places):
         planned.apply()
-    _say("gateway %s: removed" % bundle.name)
-    return 0
-
-
-def _renew(directory: str, words: List[str]) -> int:
-    parser = _Parser(
-        prog="renew.py", description="Renew the credential of the installed gateway, if it is time for it."
-    )
-    parser.add_argument("--now", action="store_true", help="also before it is time")
-    asked = parser.parse_args(words)
-    found = schedule.settings(directory)
-    if found is None:
-        bundle = Bundle(directory)
-        places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
-        if state.load(places) is None:
-            raise Failure(MISSING, "gateway %s is not installed for this user" % bundle.name, "launch it: ./launch.py")
-        if not bundle.renewal_url:
-            raise Failure(MISSING, "the site that made the bundle renews no credential")
-        found = {"gateway": bundle.name, "url": bundle.renewal_url, "directory": places.credential}
-    now = datetime.datetime.now(datetime.timezone.utc)
-    done = Renewal(found["directory"], found["url"], now).look(asked.now)
-    _say("gateway %s: %s" % (found["gateway"], done))
+    say("gateway %s: removed" % bundle.name)
     return 0

@@ -21,8 +21,6 @@ from .failures import EXPIRED, MISSING, NO_LINK, Failure
 from .files import held, read, write
 
 CERTIFICATE, KEY, TRUST, OWN_AUTHORITY = "tls.crt", "tls.key", "ca.crt", "gateway-ca.crt"
-SETTINGS = "renewal.json"
-"""Beside the installed program: which credential is renewed where."""
 LAST = "last-renewal.json"
 """In the credential's directory: when the last renewal was tried, and why it failed."""
 _NEXT = ".next"

@@ -4,9 +4,8 @@ import contextlib
 import json
 import os
 import sys
-from typing import Dict, Optional
 
-from . import renewal, units
+from . import renewal, renewing, units
 from .bundle import Bundle
 from .files import Changes, read
 from .places import Places
@@ -39,15 +38,15 @@ class Schedule:
     def install(self, bundle: Bundle, seconds: float, changes: Changes) -> bool:
         """Put program and units in place; a credential lasts so many seconds. Whether systemd must read units again."""
         places, mode = self.places, 0o644 if self.places.system else 0o600
-        for path in bundle.files():
-            if path == PROGRAM or path.startswith("installer/"):
-                target = os.path.join(places.program, *path.split("/"))
-                changes.directory(os.path.dirname(target), places.mode)
-                changes.write(target, read(bundle.file(path)) or b"", mode)
         settings = {"gateway": places.name, "url": bundle.renewal_url, "directory": places.credential}
-        changes.write(
-            os.path.join(places.program, renewal.SETTINGS), (json.dumps(settings, indent=4) + "\n").encode(), mode
-        )
+        files = {renewing.SETTINGS: (json.dumps(settings, indent=4) + "\n").encode()}
+        for path in [PROGRAM, *("installer/%s.py" % name for name in renewing.MODULES)]:
+            files[path] = read(bundle.file(path)) or b""
+        for path, content in files.items():
+            target = os.path.join(places.program, *path.split("/"))
+            changes.directory(os.path.dirname(target), places.mode)
+            if read(target) != content:
+                changes.write(target, content, mode)
         words = [self._python(), "-E", "-s", "-B", os.path.join(places.program, PROGRAM)]
         # Every day; a credential for less than two months is looked at more often.
         often = int(max(60, min(_DAY, seconds / 64)))
@@ -105,12 +104,3 @@ class Schedule:
             if os.access(path, os.X_OK) and not hidden:
                 return path
         return ""
-
-
-def settings(directory: str) -> Optional[Dict[str, str]]:
-    """The settings of the renewal program in a directory; None if there are none, as in a bundle."""
-    content = read(os.path.join(directory, renewal.SETTINGS))
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        found = json.loads((content or b"").decode())
-        return {key: str(found[key]) for key in ("gateway", "url", "directory")}
-    return None

@@ -80,7 +80,7 @@ class Renewing:
         """Run ``renew.py`` of an unpacked bundle while the site serves; gives what it said."""
 
         def work() -> str:
-            path = place / "manifest.json"
+            path = next(place / name for name in ("renewal.json", "manifest.json") if (place / name).exists())
             text = path.read_text()
             path.write_text(text.replace("PORT", str(self.served.port)))
             done = self.scene.run("python3", "-E", "-s", place / "renew.py", *words)
@@ -165,6 +165,23 @@ def test_only_when_it_is_time_or_asked_for(renewing: Renewing) -> None:
         assert renewing.pair == before
         assert "renewed until" in renewing.renew(place, "--now")
         assert renewing.pair != before
+        before = renewing.pair
+        assert "renewed until" in renewing.renew(installed(renewing, place), "--now")
+        assert renewing.pair != before
+
+
+def installed(renewing: Renewing, place: Path) -> Path:
+    """The program as a timer would find it: with its settings, and no module that it does not need."""
+    schedule, places = part("schedule"), part("places").Places("test", "bundle", 65534, {"HOME": str(place / "home")})
+    bundle = part("bundle").Bundle(str(place))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(places), "credential", str(renewing.credential))
+        schedule.Schedule(places, "service").install(bundle, 30 * 86400.0, part("files").Changes())
+    for directory in (place / "home", *(place / "home").rglob("*")):
+        directory.chmod(0o755)
+    program = Path(places.program)
+    assert len(list((program / "installer").iterdir())) == len(part("renewing").MODULES)
+    return program
 
 
 def test_new_authorities_of_the_site_are_a_reason(renewing: Renewing) -> None:

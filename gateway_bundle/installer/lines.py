@@ -1,0 +1,62 @@
+"""What the programs have in common at their edges: words that are read, lines that are written, exit codes."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from typing import Any, Iterator
+
+from .failures import USAGE, Failure
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line; what is wrong with it is a Failure."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """What argparse calls for what is wrong."""
+        raise Failure(USAGE, message, "%s --help" % self.prog)
+
+
+class Outcome:
+    """What a program ends with."""
+
+    code = 1
+
+
+@contextlib.contextmanager
+def failures() -> Iterator[Outcome]:
+    """Turn every failure into one line on standard error and an exit code."""
+    outcome = Outcome()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        yield outcome
+    except Failure as failure:
+        outcome.code = failure.code
+        _complain(failure.message, failure.hint)
+    except KeyboardInterrupt:
+        outcome.code = 130
+        _complain("interrupted; what was begun has been taken back", "")
+    except BrokenPipeError:
+        outcome.code = 141
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        place = ": %s" % error.filename if error.filename else ""
+        _complain("%s%s" % (error.strerror or error, place), "")
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _complain(message: str, hint: str) -> None:
+    sys.stderr.write("Error: %s\n" % " ".join(message.split()))
+    if hint:
+        sys.stderr.write("Hint: %s\n" % hint)
+
+
+def say(text: str) -> None:
+    """Print a line."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
