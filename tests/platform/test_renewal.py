@@ -13,10 +13,12 @@ from skupper_podman import certs
 from skupper_podman.desired.gatewaytrust import authority_name, gateways_in, site_part, with_gateways
 from skupper_podman.desired.tokens import parse_token
 from skupper_podman.errors import ConflictError, NotFoundError
+from skupper_podman.files import Tree
 from skupper_podman.model.certificate import Certificate
 from skupper_podman.model.service import Service
 from skupper_podman.model.site import SiteSpec
 from skupper_podman.platform import SiteRequest, TokenRequest
+from skupper_podman.renewallog import Renewal, RenewalLog
 from skupper_podman.rotation import MOST
 from skupper_podman.supervisor.renewals import EVERY, JUMP, WHEN_BUSY, Renewals
 from tests.lab import Host
@@ -209,6 +211,12 @@ def test_gateways_stay_trusted(site: Host) -> None:
     assert renewed(site) == []
     with session(site) as platform, pytest.raises(ConflictError, match="gateway yard"):
         platform.plan_retirement(("site",))
+    # One that has renewed its credential since trusts the new authority.
+    current = certs.facts(shown(site, "skupper-site-ca")).fingerprint
+    claims = file(site, "skupper-claims", "renewed.json").parent
+    RenewalLog(Tree(claims)).note("skupper-gateway-yard", Renewal(current, datetime.datetime.now(datetime.UTC)))
+    with session(site) as platform:
+        assert platform.plan_retirement(("site",)).steps
     run(site, lambda platform: platform.plan_retirement(("site",), force=True))
     assert gateways_in(trust.read_bytes()) == {"yard": gateway}
     trust.write_bytes(site_part(trust.read_bytes()))
