@@ -14,6 +14,7 @@ from .install import Launch
 from .lines import Parser, failures, say
 from .places import Places
 from .removal import Removal
+from .renewal import Renewal
 from .situation import TYPES, Options, Situation
 
 _CODES = """\
@@ -160,6 +161,7 @@ def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.dateti
     except Failure as failure:
         findings.append(checks.Finding("prerequisites", False, failure.message, failure))
     findings.append(checks.site(bundle.edge, credential))
+    findings += _check_renewal(bundle, credential, now)
     findings += [checks.target(binding) for binding in bundle.bindings]
     if as_json:
         say(json.dumps({"gateway": bundle.name, "checks": [item.document() for item in findings]}, indent=4))
@@ -172,6 +174,17 @@ def _check(bundle: Bundle, options: Options, as_json: bool, now: datetime.dateti
         failed[0].message = "a launch would fail: " + failed[0].message
         raise failed[0]
     return 0
+
+
+def _check_renewal(bundle: Bundle, credential: str, now: datetime.datetime) -> List[checks.Finding]:
+    """Whether the credential could be renewed; a gateway that cannot reach that place works all the same."""
+    if not bundle.renewal_url:
+        return []
+    try:
+        Renewal(credential, bundle.renewal_url, now).authorities()
+    except Failure as failure:
+        return [checks.Finding("renewal", None, failure.message)]
+    return [checks.Finding("renewal", True, "the site can be asked to renew the credential")]
 
 
 def _status(bundle: Bundle, as_json: bool, now: datetime.datetime) -> int:

@@ -17,7 +17,7 @@ from typing import Any, Dict, Optional, Tuple
 from urllib.parse import urlsplit
 
 from . import certificate
-from .failures import EXPIRED, MISSING, NO_LINK, Failure
+from .failures import DAMAGED, EXPIRED, MISSING, NO_LINK, Failure
 from .files import held, read, write
 
 CERTIFICATE, KEY, TRUST, OWN_AUTHORITY = "tls.crt", "tls.key", "ca.crt", "gateway-ca.crt"
@@ -25,7 +25,7 @@ LAST = "last-renewal.json"
 """In the credential's directory: when the last renewal was tried, and why it failed."""
 _NEXT = ".next"
 _CONTEXT = b"skupper-podman certificate renewal 1\n"
-_PATIENCE = 30.0
+_PATIENCE = 10.0
 _LIMIT = 1 << 18
 
 
@@ -52,6 +52,10 @@ class Renewal:
             self._note("")
             return done
 
+    def authorities(self) -> bytes:
+        """The authorities of the site as it tells them; raises Failure if it cannot be asked."""
+        return self._ask(None)
+
     def _look(self, early: bool) -> str:
         try:
             present = read(self._path(CERTIFICATE)) or b""
@@ -64,7 +68,7 @@ class Renewal:
                 EXPIRED, "the credential has expired", "launch a fresh bundle: skupper gateway generate-bundle"
             )
         # Whoever trusts the site's new authorities has renewed; so the site knows when it can do without the old.
-        if not (early or due <= self.now or self._ask(None) != read(self._path(TRUST))):
+        if not (early or due <= self.now or self.authorities() != read(self._path(TRUST))):
             return "the credential is renewed from %s on" % due.strftime("%Y-%m-%d %H:%M UTC")
         key, request = _request(present, read(self._path(KEY)) or b"")
         made, authorities = _answer(self._ask(request))
@@ -114,13 +118,15 @@ class Renewal:
 
     def _ask(self, body: Optional[bytes]) -> bytes:
         """What the site answers to a request, or without one to the question for its authorities; raises Failure."""
-        parts = urlsplit(self.url)
-        where = "%s:%d" % (parts.hostname, parts.port or 443)
+        try:
+            parts = urlsplit(self.url)
+            host, port = str(parts.hostname), parts.port or 443
+        except ValueError as error:
+            raise Failure(DAMAGED, "%s is no place to renew a credential at" % self.url) from error
+        where = "%s:%d" % (host, port)
         try:
             context = ssl.create_default_context(cafile=self._path(TRUST))
-            connection = http.client.HTTPSConnection(
-                str(parts.hostname), parts.port or 443, timeout=_PATIENCE, context=context
-            )
+            connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=context)
             with contextlib.closing(connection):
                 connection.request("GET" if body is None else "POST", parts.path, body)
                 response = connection.getresponse()

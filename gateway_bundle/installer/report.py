@@ -81,7 +81,7 @@ def _credential(
     found["credentialDaysLeft"] = (end - now).days
     found["renewalDue"] = _text(due)
     found["notRenewed"] = str(known.get("notRenewed", "")) or _not_scheduled(places, known)
-    problem = last_problem(places.credential)
+    found["renewalProblem"] = problem = last_problem(places.credential)
     if end <= now:
         problems.append("the credential has expired: launch a fresh bundle")
         return EXPIRED
@@ -134,6 +134,8 @@ def text(found: Dict[str, Any]) -> str:
     lines.append(
         "  not renewed by itself: %s" % reason if reason else "  renewed by itself from %(renewalDue)s on" % found
     )
+    if found["renewalProblem"]:
+        lines.append("  when the site was last asked about it: %s" % found["renewalProblem"])
     for item in found["bindings"]:
         says = "answers" if item["targetAnswers"] else "does not answer"
         lines.append("  binding %(name)s %(address)s -> %(host)s:%(port)s" % item + " (%s)" % says)

@@ -6,7 +6,7 @@ import datetime
 import json
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,14 +76,14 @@ class Renewing:
             text, "b", expires=expires, renewal="https://127.0.0.1:PORT" + RENEWAL_PATH, with_router=with_router
         )  # fmt: skip
 
-    def renew(self, place: Path, *words: str, code: int = 0) -> str:
-        """Run ``renew.py`` of an unpacked bundle while the site serves; gives what it said."""
+    def renew(self, place: Path, *words: str, code: int = 0, program: Sequence[str] = ("renew.py",)) -> str:
+        """Run ``renew.py`` of an unpacked bundle, or another program, while the site serves; gives what it said."""
 
         def work() -> str:
             path = next(place / name for name in ("renewal.json", "manifest.json") if (place / name).exists())
             text = path.read_text()
             path.write_text(text.replace("PORT", str(self.served.port)))
-            done = self.scene.run("python3", "-E", "-s", place / "renew.py", *words)
+            done = self.scene.run("python3", "-E", "-s", place / program[0], *program[1:], *words)
             path.write_text(text)
             assert done.returncode == code, done.stdout + done.stderr
             return done.stdout if code == 0 else done.stderr
@@ -154,6 +154,10 @@ def test_only_when_it_is_time_or_asked_for(renewing: Renewing) -> None:
     with echo() as port:
         place = renewing.bundle(definition(("one", port)))
         assert "is not installed for this user" in renewing.renew(place, code=3)
+        check = ("launch.py", "--check", "--foreground")
+        assert "ok   renewal: the site can be asked" in renewing.renew(place, program=check)
+        away = renewing.scene.run(place / check[0], *check[1:])
+        assert (away.returncode, "note renewal:" in away.stdout) == (0, True)
         renewing.scene.start(place / "launch.py", "--foreground")
         until(lambda: works(renewing.scene, "one"), 20, "the server answers at the site")
         before = renewing.pair
@@ -220,6 +224,8 @@ def test_what_is_refused_changes_nothing(renewing: Renewing) -> None:
         assert "cannot be reached: CERTIFICATE_VERIFY_FAILED" in renewing.renew(place, "--now", code=7)
         assert renewing.pair == before
         assert "CERTIFICATE_VERIFY_FAILED" in json.loads(renewing.read("last-renewal.json"))["problem"]
+        status = renewing.scene.run(place / "launch.py", "--status")
+        assert (status.returncode, "last asked about it: 127.0.0.1:" in status.stdout) == (0, True)
         assert works(renewing.scene, "one")
 
 
