@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from skupper_podman.errors import EndpointError, SkupperError
-from skupper_podman.paths import PROGRAM
 from skupper_podman.plan import Plan
 from skupper_podman.platform.podman import transport
 from skupper_podman.platform.podman.site import PodmanPlatform
@@ -84,7 +83,7 @@ def _hurt(host: Host, make: Callable[[PodmanPlatform], Plan], kind: Kind, moment
     def audit(event: str, arguments: Any) -> None:
         if kind == "lose" or event not in _FILES or "__pycache__" in (shown := _shown(arguments)):
             return
-        if kind == "fail" and event == "os.remove" and shown.split()[0].endswith(f"{PROGRAM}.lock"):
+        if kind == "fail" and event == "os.remove" and shown.split()[0].endswith(".lock"):
             return  # a lock file that cannot be removed stays, and does no harm
         reach(f"{event} {shown}")
 
