@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 from skupper_podman.desired import tokens
-from skupper_podman.errors import ConflictError, NotEnabledError, NotFoundError
+from skupper_podman.errors import NotEnabledError, SkupperError
 from skupper_podman.files import replacing
 from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.plan import Plan
@@ -218,7 +218,7 @@ class Trial:
         """Hurt the command at that moment, and look at what is there; returns what is wrong."""
         before = picture(self.host)
         code, reached = hurt(self.host, self.case.make, kind, moment)
-        what = f"{self.case.name}: {kind} at {moment} ({self._moments[kind][moment]})"
+        what = f"{self.case.name}: {kind} at {moment} ({reached[moment] if moment < len(reached) else 'not reached'})"
         if code == 1:
             return f"{what}: {reached[-1]}"
         if kind != "kill" and code == FAILED:
@@ -226,7 +226,7 @@ class Trial:
         given_up = kind == "kill" and self.case.given_up
         wanted = self._before if given_up else self._after
         wrong = self._next(what, wanted) if kind == "kill" else difference(what, wanted, self._shape())
-        if wrong and kind == "kill" and self._moments[kind][moment].startswith("sent"):
+        if wrong and kind == "kill" and reached[-1].startswith("sent"):
             # Podman was at it while the next command looked: the one after that sees what came of it.
             wrong = self._next(what, wanted)
         wrong = wrong or self._unsound(what)
@@ -238,7 +238,7 @@ class Trial:
         """Type the next command after a SIGKILL; returns what is not as wanted then."""
         try:
             run(self.host, self.case.given_up or self.case.make)
-        except (ConflictError, NotFoundError, NotEnabledError) as error:
+        except SkupperError as error:
             what += f": then: {error.message}"  # what was done by then may be all there was to do
         return difference(what, wanted, self._shape())
 

@@ -48,6 +48,14 @@ def test_an_authority_is_completed(place: Path) -> None:
     assert (place / "tls.crt").read_bytes() == OLD.certificate
 
 
+def test_a_new_authority_without_its_certificate_is_completed(place: Path) -> None:
+    (place / "tls.crt").rename(place / WAITING)
+    (place / WAITING).write_bytes(NEW.certificate)
+    (step,) = completing(Trees(lambda _name: None, {CA: str(place)}), [CA])
+    step.do()
+    assert (place / "tls.crt").read_bytes() == NEW.certificate
+
+
 def test_a_whole_authority_is_left_alone(place: Path) -> None:
     (place / "tls.crt").write_bytes(NEW.certificate)
     (place / WAITING).write_bytes(OLD.certificate)

@@ -40,7 +40,7 @@ def completing(trees: Trees, volumes: Iterable[str]) -> list[Step]:
     steps = []
     for volume in volumes:
         lineage, file = lineage_in(trees, volume), trees.file(volume, CERTIFICATE)
-        if lineage is not None and file is not None and file.content != lineage.trusted:
+        if lineage is not None and (file is None or file.content != lineage.trusted):
             edit, wanted = DirectoryEdit(trees, volume, ""), lineage_files(lineage)
             steps.append(
                 Step("update", f"certificate authority {volume}", partial(edit.do, wanted), edit.undo, "it was cut off")

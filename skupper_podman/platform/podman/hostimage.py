@@ -239,17 +239,19 @@ def _compile_ahead() -> None:
         compileall.compile_dir(package, quiet=2)
 
 
-def remove_unused_images(api: PodmanApi) -> tuple[str, ...]:
-    """Remove every host image, of this and of earlier installations, that no container uses; returns their names."""
+def unused_images(api: PodmanApi) -> tuple[str, ...]:
+    """The names of every host image, of this and of earlier installations, that no container uses."""
     used = {container.image_id for container in api.containers()}
-    removed = []
-    for image in api.images():
-        names = [name for name in image.names if name.startswith(f"{REPOSITORY}:")]
-        if names and image.id not in used:
-            for name in names:
-                api.remove_image(name)
-                removed.append(name)
-    return tuple(removed)
+    idle = (name for image in api.images() if image.id not in used for name in image.names)
+    return tuple(name for name in idle if name.startswith(f"{REPOSITORY}:"))
+
+
+def remove_unused_images(api: PodmanApi) -> tuple[str, ...]:
+    """Remove those of :func:`unused_images`; returns their names."""
+    found = unused_images(api)
+    for name in found:
+        api.remove_image(name)
+    return found
 
 
 def unreadable(uid: int, gid: int, of: Installation | None = None) -> str:

@@ -76,10 +76,11 @@ class Observation:
 
     @property
     def blank(self) -> bool:
-        """True if all there is of a site are volumes that hold nothing: an ``init`` was killed as it began."""
+        """True if all there is of a site are volumes without a whole file: an ``init`` was killed as it began."""
         if self.containers or self.replaced:
             return False
-        return not any(self.trees.tree(name).files() for name in self._site_volumes())
+        files = (path for name in self._site_volumes() for path in self.trees.tree(name).files())
+        return all(replacing(path.rpartition("/")[2]) for path in files)
 
     def _site_volumes(self) -> list[str]:
         return [name for name, volume in self.volumes.items() if is_site_volume(self.names, volume)]

@@ -36,7 +36,7 @@ def plan_delete(context: Context) -> Plan:
     network = _network(context, site, notes)
     staying = other_sites(context.api, context.names)
     unit, files = removal_steps(context), _file_steps(context, staying)
-    if not (site.leftovers or unit or network or files):
+    if not (site.leftovers or unit or network or files or sharedimage.is_left(context)):
         raise not_enabled(context)
     changes = _changes(site)
     if network is not None:
@@ -123,11 +123,12 @@ def _file_steps(context: Context, staying: Collection[str]) -> list[Step]:
 
 def _images_step(context: Context, gone: set[str]) -> Step:
     """What nothing needs any more, without the containers ``gone``."""
-    removed: list[bool] = []
+    removed = [False]
 
     def do() -> None:
         _end_monitors(context, gone)
-        removed.append(sharedimage.drop(context))
+        removed[:] = [True]  # perhaps: where Podman's answer is lost, nobody knows
+        removed[:] = [sharedimage.drop(context)]
 
     def undo() -> None:
         if any(removed):

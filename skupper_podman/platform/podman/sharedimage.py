@@ -17,6 +17,12 @@ def make(context: Context) -> None:
         hostimage.ensure_host_image(context.api)
 
 
+def is_left(context: Context) -> bool:
+    """Whether there is one that nothing needs: an ``init`` was killed when it had made no more than that."""
+    with context.user_lock():
+        return not others_at_work(context.paths, context.names) and bool(hostimage.unused_images(context.api))
+
+
 def drop(context: Context) -> bool:
     """Remove the image if nothing needs it; returns whether it is gone now. The command must make nothing any more."""
     context.note(LEAVING_NOTE)
