@@ -7,7 +7,7 @@ Result. What a plan interrupts (its fact ``ahead``) is said before the first ste
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from skupper_podman.cli import documents, output
@@ -39,14 +39,19 @@ class Session:
     given: frozenset[str] = frozenset()
     notices: tuple[str, ...] = ()
     dry_run: bool = False
+    _opened: dict[str, Platform] = field(default_factory=dict, repr=False, compare=False)
 
     def platform(self, endpoint: str = "") -> Platform:
         """The platform, ready to be asked; ``endpoint`` overrides where its API is.
 
+        It is the same one each time: two of them would wait for each other's lock of the site.
+
         Raises:
             SkupperError: it cannot be used.
         """
-        return self.world.open_platform(self.world, endpoint)
+        if endpoint not in self._opened:
+            self._opened[endpoint] = self.world.open_platform(self.world, endpoint)
+        return self._opened[endpoint]
 
     def plan(self, make: Callable[[Platform], Plan], endpoint: str = "") -> Plan:
         """The plan that ``make`` asks the platform for.
