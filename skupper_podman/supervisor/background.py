@@ -141,9 +141,12 @@ class Background:
         """
         if not self.running():
             # Only here: a process that was started before a stop, and comes after it, finds no seat.
-            self._lead.provide()
-            self._standby.provide()
-            self._spawn()
+            try:
+                self._lead.provide()
+                self._standby.provide()
+                self._spawn()
+            except OSError as error:
+                raise PlatformError(f"cannot start the background supervisor: {error.strerror}") from error
         deadline = time.monotonic() + _START_TIMEOUT
         while not (pid := self.running()):
             if time.monotonic() > deadline:
