@@ -6,6 +6,7 @@ traceback appears only with ``SKUPPER_DEBUG``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -115,7 +116,8 @@ def _answer(words: list[str], world: World) -> int:
 def _run_leaf(leaf: LeafCommand, words: list[str], session: Session) -> int:
     world = session.world
     try:
-        with leaf.make_context(helptext.name_of(leaf.declared.path), words, obj=session) as context:
+        name = helptext.name_of(leaf.declared.path)
+        with contextlib.closing(session), leaf.make_context(name, words, obj=session) as context:
             output.print_notices(world, context.obj.notices)
             result = leaf.invoke(context)
             output.print_result(world, result, context.params.get("output", "text"))

@@ -53,6 +53,11 @@ class Session:
             self._opened[endpoint] = self.world.open_platform(self.world, endpoint)
         return self._opened[endpoint]
 
+    def close(self) -> None:
+        """Let go of what the platform holds: a lock file goes with who holds it, and only then."""
+        for platform in self._opened.values():
+            platform.close()
+
     def plan(self, make: Callable[[Platform], Plan], endpoint: str = "") -> Plan:
         """The plan that ``make`` asks the platform for.
 

@@ -100,6 +100,10 @@ class Platform(Protocol):
 
     name: str
 
+    def close(self) -> None:
+        """Let go of the site's lock and of connections, at the end of a command."""
+        ...
+
     def plan_init(self, request: SiteRequest) -> Plan:
         """Plan to create, complete, repair or change the site; an empty plan if it is complete and as asked for."""
         ...

@@ -126,6 +126,7 @@ class MemoryPlatform:
     connected: frozenset[str] = frozenset()
     trust: bytes = b""
     broken_step: BaseException | None = None
+    closed: bool = False
 
     def _site(self) -> SiteSpec:
         if self.spec is None:
@@ -442,6 +443,9 @@ class MemoryPlatform:
         if name not in self.claims_by_name:
             raise NotFoundError(f'No such claim "{name}"', "to see the claims: skupper token list")
         return self._plan(f"Revoke claim {name}", (self._drop(self.claims_by_name, name, f"claim {name}"),), name=name)
+
+    def close(self) -> None:
+        self.closed = True
 
     def identity(self) -> tuple[str, str]:
         return self._site().name, self._site().site_id

@@ -21,6 +21,7 @@ def test_init(skupper: Terminal, platform: MemoryPlatform) -> None:
     spec = platform.requests[0].spec
     assert (spec.name, spec.site_id, spec.ingress, spec.ingress_hosts) == ("", "", "external", ())
     assert platform.requests[0].timeout == 120
+    assert platform.closed
 
 
 def test_init_passes_every_flag_on(skupper: Terminal, platform: MemoryPlatform) -> None:
@@ -82,6 +83,7 @@ def test_what_is_interrupted_is_said_before_anything_is_done(site: Terminal, pla
     platform.ahead, platform.broken_step = ("skupper-router restarts",), PlatformError("it broke")
     answer = site("init", "--bind-port=1055")
     assert (answer.code, answer.err) == (1, "Warning: skupper-router restarts\nError: it broke\n")
+    assert platform.closed
 
 
 def test_init_again_refuses_what_is_fixed(site: Terminal) -> None:

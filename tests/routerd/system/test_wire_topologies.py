@@ -87,6 +87,8 @@ def test_restarted_router_is_told_from_its_old_life(lab: Lab, word: str) -> None
     routers = plan.meet(30)
     wait_for(lambda: "Mold:1" in addresses(routers[first]), "the old address")
     routers[last].kill()
+    second = int(time.time())
+    wait_for(lambda: int(time.time()) > second, "another second: lives are told apart by when they began, in seconds")
     routers[last].entities = [
         (kind, {**attributes, "address": "new:1"} if kind == "tcpConnector" else attributes)
         for kind, attributes in routers[last].entities
