@@ -130,7 +130,7 @@ def test_only_what_is_due_is_renewed_and_nothing_restarts(site: Host) -> None:
     assert renewed(site) == []
     before, running = shown(site), identities(site)
     aged(site, "skupper-site-server", 90)
-    aged(site, "skupper-router-certs", 250, "skupper-tls-secure/")
+    aged(site, "skupper-router-certs", 280, "skupper-tls-secure/")
     assert by_name(site)["skupper-site-server"].late
     assert is_complete(site)  # a late certificate works: nothing is broken
     assert renewed(site) == ["skupper-site-server", "secure"]

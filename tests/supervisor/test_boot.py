@@ -45,15 +45,15 @@ def test_site_of_an_ordinary_user(machine: Machine) -> None:
     machine.login("systemctl", "--user", "start", "skupper-podman")
     until(lambda: machine.login("skupper", "status", check=False).returncode == 0, 20, "started")
     machine.login("skupper", "delete")
-    assert machine.login("podman", "ps", "--all", "--quiet").stdout == ""
 
-    def is_inactive() -> bool:
+    def is_gone() -> bool:
         # Lingering that init enabled is taken back, and with it, a while later, the manager of who has no session.
         machine.root("systemctl", "start", f"user@{machine.uid}.service")
+        left = machine.login("podman", "ps", "--all", "--quiet", check=False)
         told = machine.login("systemctl", "--user", "is-active", "skupper-podman", check=False)
-        return bool(told.stdout == "inactive\n")
+        return (left.returncode, left.stdout, told.stdout) == (0, "", "inactive\n")
 
-    until(is_inactive, 30, "the unit is gone")
+    until(is_gone, 30, "containers and unit are gone")
 
 
 _AGE_BY_130_DAYS = """
