@@ -159,10 +159,16 @@ def _of_pairs(head: Head, pairs: Sequence[tuple[object, object]]) -> HttpHead:
     return HttpHead(head.subject, start, headers, flow_id)
 
 
+_TEXT: Final = b"\xa1\xa3"
+"""Codes of short strings and symbols."""
+
+
 def _known_head(head: Head) -> HttpHead | None:
     """The same for a head that has come before with another flow; None where the long way is to be taken."""
     raw = head._raw_application_properties
-    if raw is None or len(raw) < 20 or raw[0] != 0xD1 or raw[10:19] != _FLOW_ITEM[1:] + b"\xa1" or head.lite:
+    if raw is None or len(raw) < 20 or raw[0] != 0xD1 or raw[9] not in _TEXT or head.lite:
+        return None
+    if raw[10:19] != _FLOW_ITEM[1:] + b"\xa1":
         return None
     end = 20 + raw[19]
     count, flow_id, rest = int.from_bytes(raw[5:9]), raw[20:end], raw[end:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from skupper_podman.routerd.adaptors import http_heads
@@ -69,6 +69,7 @@ def outcome_of(head: Head) -> HttpHead | None:
 
 
 @given(headers, st.sampled_from(["GET", "200", ""]), st.text(max_size=4), st.integers(0, 90), st.integers(0, 255))
+@example([("AAA", "\u00a1\u00a1")], "GET", "000", 53, 0)
 def test_heads_that_are_known_are_read_as_any_other(
     pairs: list[tuple[str, str]], subject: str, flow: str, at: int, octet: int
 ) -> None:
