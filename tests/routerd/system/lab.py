@@ -32,9 +32,11 @@ NO_LINGER = struct.pack("ii", 1, 0)
 
 
 #: Below those that the kernel gives to connections, so that no other test's connection takes one before it is used;
-#: one after the other from a random place on, so that none is given twice and no two test processes meet.
-_first = random.randrange(10_000, 32_000)
-_ports = itertools.cycle([*range(_first, 32_000), *range(10_000, _first)])
+#: one after the other from a random place on, so that none is given twice, and each test process has its own.
+_WIDTH = 5_500
+_low = 10_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4 * _WIDTH
+_first = random.randrange(_low, _low + _WIDTH)
+_ports = itertools.cycle([*range(_first, _low + _WIDTH), *range(_low, _first)])
 
 
 def free_port() -> int:
