@@ -89,7 +89,8 @@ def generate_bundle(session: Session, options: GenerateBundle, arguments: tuple[
     missing = _missing_services(platform, definition) if options.create_services else ()
     made = platform.plan_gateway_bundle(request)
     facts = dict(made.facts)
-    undefined = () if options.create_services else strings(facts.pop("undefined"))
+    named = strings(facts.pop("undefined"))
+    undefined = () if options.create_services else named
     facts["warnings"] = [*found.warnings, *strings(facts["warnings"]), *(_undefined(name) for name in undefined)]
     steps = [step for service in missing for step in platform.plan_service_create(service).steps]
 

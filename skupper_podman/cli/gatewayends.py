@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, cast
 
 from skupper_podman.cli.argv import anything, exactly
@@ -48,11 +49,9 @@ def bind(session: Session, options: Bind, arguments: tuple[str, ...]) -> Result:
     address, host, ports = _bound(arguments, "Service address, target host and port must all be specified")
     targets = [_port(text) for text in ports]
 
-    def change(definition: GatewayDefinition) -> GatewayDefinition:
+    def change(known: GatewayDefinition) -> GatewayDefinition:
         service = _service(session.platform(), address, len(targets), exact=True)
-        for port, target in zip(service.ports, targets, strict=True):
-            definition = definition.with_binding(_bridge(service, port, host, target, options))
-        return definition
+        return reduce(GatewayDefinition.with_binding, _bridges(service, host, targets, options), known)
 
     return _edited(session, options.name, change, "bound", address, f"{host} bound to {address}\n")
 
@@ -92,11 +91,9 @@ def forward(session: Session, options: Forward, arguments: tuple[str, ...]) -> R
     address, local = arguments[0], [_port(text, "forward port") for text in arguments[1:]]
     host = "127.0.0.1" if options.loopback else "0.0.0.0"
 
-    def change(definition: GatewayDefinition) -> GatewayDefinition:
+    def change(known: GatewayDefinition) -> GatewayDefinition:
         service = _service(session.platform(), address, len(local), exact=False)
-        for port, own in zip(service.ports, local, strict=False):
-            definition = definition.with_forward(_bridge(service, port, host, own, options))
-        return definition
+        return reduce(GatewayDefinition.with_forward, _bridges(service, host, local, options), known)
 
     text = f"{address} forwarded to port {', '.join(map(str, local))} of this host\n"
     return _edited(session, options.name, change, "forwarded", address, text)
@@ -157,9 +154,10 @@ def expose(session: Session, options: Expose, arguments: tuple[str, ...]) -> Res
     if known is not None and len(pairs) != len(known.ports):
         raise _count(known, len(pairs))
     steps = () if known else platform.plan_service_create(service).steps
-    definition = before.definition if before else GatewayDefinition(name)
-    for port, (_asked, target) in zip(service.ports, pairs, strict=True):
-        definition = definition.with_binding(_bridge(service, port, host, target, options))
+    bridges = _bridges(service, host, [target for _asked, target in pairs], options)
+    definition = reduce(
+        GatewayDefinition.with_binding, bridges, before.definition if before else GatewayDefinition(name)
+    )
     made = tuple(dict.fromkeys((*(before.services if before else ()), *(() if known else (address,)))))
     plan = changing(session, platform, local_request(definition, kind, services=made), before)
     plan = replace(plan, steps=(*steps, *plan.steps))
@@ -240,13 +238,14 @@ def _count(service: Service, count: int) -> UsageError:
     )
 
 
-def _bridge(service: Service, port: int, host: str, local: int, options: Bind | Forward | Expose) -> Bridge:
-    name = f"{service.address}:{port}"
+def _bridges(service: Service, host: str, local: Sequence[int], options: Bind | Forward | Expose) -> list[Bridge]:
+    """Between the first ports of a service, one for each of ``local``, and those ports of the host."""
     aggregate = options.aggregate or service.aggregate
     channel = options.event_channel or service.event_channel
     if service.protocol != "http" and (options.aggregate or options.event_channel):
         raise UsageError("--aggregate and --event-channel are for services of protocol http")
-    return Bridge(name, name, host, local, service.protocol, aggregate, channel)
+    named = zip((f"{service.address}:{port}" for port in service.ports), local, strict=False)
+    return [Bridge(name, name, host, port, service.protocol, aggregate, channel) for name, port in named]
 
 
 def _bound(arguments: tuple[str, ...], message: str) -> tuple[str, str, list[str]]:

@@ -51,7 +51,8 @@ def changing(
     made = platform.plan_gateway_bundle(request)
     told = [*warnings, *strings(made.facts.get("warnings"))]
     launch = launching(_place(session, name), made.bundle, request.type, told)
-    return Plan(f"Launch gateway {name}", (*made.steps, launch), {**made.facts, "warnings": told})
+    facts = {key: value for key, value in made.facts.items() if key != "undefined"}  # a binding is made to a service
+    return Plan(f"Launch gateway {name}", (*made.steps, launch), {**facts, "warnings": told})
 
 
 def removal_here(session: Session, name: str) -> Step | None:

@@ -17,7 +17,7 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Generic, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, overload
 
 from skupper_podman.errors import InvalidError
 
@@ -180,7 +180,7 @@ class Address(Entity):
 _Entity = TypeVar("_Entity", bound=Entity)
 
 
-class Records(Sequence[_Entity], Generic[_Entity]):
+class Records(Sequence[_Entity]):
     """Records of a document, each built when it is first looked at: few who read of a network need all of them."""
 
     __slots__ = ("_built", "_documents", "_kind")

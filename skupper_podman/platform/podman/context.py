@@ -118,16 +118,14 @@ class Context:
     @contextmanager
     def _locked(self, path: Path, fallback: Path) -> Iterator[Lock]:
         """Hold the lock in the runtime directory, or in the data home of a user who has none."""
-        if os.access(path.parent, os.W_OK):
-            with locked(path, timeout=self.lock_timeout) as lock:
-                yield lock
-            return
-        make_directories(fallback.parent)
+        chosen = path if os.access(path.parent, os.W_OK) else fallback
+        make_directories(chosen.parent)
         try:
-            with locked(fallback, timeout=self.lock_timeout) as lock:
+            with locked(chosen, timeout=self.lock_timeout) as lock:
                 yield lock
         finally:
-            remove_empty_directories(fallback)
+            if chosen == fallback:
+                remove_empty_directories(fallback)
 
     def note(self, content: bytes) -> None:
         """Let commands on other sites know what this one, which holds the site's lock, is about to make."""

@@ -31,17 +31,13 @@ def gateway_findings(context: Context, site: Observation) -> Iterator[Finding]:
         yield Finding("gateway", "fail", error.message, error.hint)
         return
     for item in found:
-        yield _finding(item, record_validity(site, item.record.name), context.now())
+        issued = record_in(site, item.record.name)  # its own end is that of the last renewal
+        yield _finding(item, issued.validity if issued else datetime.timedelta(), context.now())
     yield from _left_over(context, site)
 
 
-def record_validity(site: Observation, name: str) -> datetime.timedelta:
-    """How long each credential of a gateway is valid; zero if that is not known."""
-    record = record_in(site, name)
-    return record.validity if record else datetime.timedelta()
-
-
 def _finding(item: GatewayStatus, validity: datetime.timedelta, now: datetime.datetime) -> Finding:
+    """``validity`` is how long each credential of the gateway is valid; zero if that is not known."""
     name, left = item.record.name, item.record.expires - now
     if item.problem:
         result: Result = "unknown" if item.connected is None else "fail" if left <= datetime.timedelta() else "warn"

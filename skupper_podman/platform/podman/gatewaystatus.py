@@ -8,7 +8,7 @@ What always holds: what cannot be known is not told as well or ill; a gateway th
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,15 +20,16 @@ from skupper_podman.platform.podman.context import Context
 from skupper_podman.platform.podman.gatewayrevoke import is_link_of
 from skupper_podman.platform.podman.gateways import as_renewed, gateway_names, record_in
 from skupper_podman.platform.podman.observe import Observation
+from skupper_podman.platform.podman.servicestatus import ADDRESS_COLUMNS, servers
 
 _CONNECTORS: Final = ("tcpConnector", "httpConnector")
 _LISTENERS: Final = ("tcpListener", "httpListener")
-_COLUMNS: Final = {"router.address": ("key", "name", "subscriberCount", "remoteCount")}
+_COLUMNS: Final = {"router.address": ADDRESS_COLUMNS}
 
 
 def gateway_statuses(context: Context, *, targets: bool = True) -> tuple[GatewayStatus, ...]:
     """The gateways as they are now; see :meth:`skupper_podman.platform.Platform.gateway_status`."""
-    site = context.site((context.names.router,))
+    site = context.partial_site()
     found = [as_renewed(site, _record(site, name)) for name in gateway_names(site)]
     if not found:
         return ()
@@ -39,8 +40,8 @@ def gateway_statuses(context: Context, *, targets: bool = True) -> tuple[Gateway
     seen = [_linked(site, record, answers, now) for record in found]
     if targets:
         seen = _carried(context, site, seen)
-        servers = _servers(answers)
-        seen = [_with_targets(item, answers.talk, servers) for item in seen]
+        alone = {address for address, counts in (servers(answers) or {}).items() if sum(counts) == 1}
+        seen = [_with_targets(item, answers.talk, alone) for item in seen]
     return tuple(item.status for item in seen)
 
 
@@ -155,24 +156,14 @@ def _places(site: Observation, records: list[GatewayRecord]) -> tuple[tuple[str,
     return tuple(found)
 
 
-def _servers(answers: RouterAnswers) -> dict[str, int]:
-    """How many serve an address, as far as the site's router knows."""
-    found = {}
-    for row in answers.rows("router.address") or ():
-        address = str(row.get("key") or row.get("name") or "").removeprefix("M")
-        counts = (row.get(key) for key in ("subscriberCount", "remoteCount"))
-        found[address] = sum(count for count in counts if isinstance(count, int))
-    return found
-
-
-def _with_targets(item: _Seen, talk: Mapping[str, str], servers: Mapping[str, int]) -> _Seen:
-    """Tell of each target what can be told: whether it answers is known where the gateway alone serves its address."""
+def _with_targets(item: _Seen, talk: Mapping[str, str], alone: Collection[str]) -> _Seen:
+    """Tell of each target what can be told: whether it answers is known of addresses that one server ``alone`` has."""
     if not item.router:
         return item
     found: dict[str, bool] = {}
     for bridge in item.status.record.definition.bindings:
         reason = talk.get(bridge.address)
-        if reason is not None and servers.get(bridge.address) == 1:
+        if reason is not None and bridge.address in alone:
             found[bridge.name] = not reason
     item = replace(item, status=replace(item.status, targets=found))
     silent = [bridge for bridge in item.status.record.definition.bindings if found.get(bridge.name) is False]

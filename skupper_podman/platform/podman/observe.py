@@ -129,9 +129,8 @@ def observe(
     with ThreadPoolExecutor(max_workers=2) as pool:
         listing = pool.submit(api.containers, wanted_labels)
         volumes = {volume.name: volume for volume in api.volumes(own.labels)}
-        containers = {item.name: item for item in listing.result() if is_site_container(own, item)}
-    containers = _inspected(api, containers, inspect)
-    replaced = {name: containers.pop(name) for name in [*containers] if names.is_aside(name)}
+        listed = {item.name: item for item in listing.result() if is_site_container(own, item)}
+    containers, replaced = _told_apart(_inspected(api, listed, inspect))
     trees = Trees(api.volume, {name: volume.mountpoint for name, volume in volumes.items()})
     reader = _Reader(own, trees, volumes, containers)
     reader.read(own.authorities + own.credentials if certificates else (own.local_client,))
@@ -171,11 +170,19 @@ def observe(
 def completed(api: PodmanApi, site: Observation) -> Observation:
     """A partial observation with the containers of services, which take Podman longer than all else."""
     own = site.names
-    listed = [item for item in api.containers(own.labels) if is_site_container(own, item)]
-    containers = {item.name: item for item in listed if not names.is_aside(item.name)}
+    listed = {item.name: item for item in api.containers(own.labels) if is_site_container(own, item)}
+    containers, replaced = _told_apart(listed)
     reader = _Reader(own, site.trees, site.volumes, containers)
     reader.files, reader.document = dict(site.present.files), site.document
-    return replace(site, containers=containers, services=reader.services(), partial=False)
+    return replace(site, containers=containers, replaced=replaced, services=reader.services(), partial=False)
+
+
+def _told_apart(
+    listed: Mapping[str, ContainerInfo],
+) -> tuple[dict[str, ContainerInfo], dict[str, ContainerInfo]]:
+    """The containers of a site, and those that made way for others."""
+    kept = {name: info for name, info in listed.items() if not names.is_aside(name)}
+    return kept, {name: info for name, info in listed.items() if name not in kept}
 
 
 def _issued(

@@ -22,6 +22,7 @@ from skupper_podman.platform.podman.servicestatus import (
     established,
     listener_type,
     router_id,
+    servers,
     service_statuses,
     target_ports,
 )
@@ -132,14 +133,13 @@ class _Path:
                 yield Hop("listener", name, "failing", "it is down")
 
     def _addresses(self) -> Iterator[Hop]:
-        rows = self._answers.rows("router.address")
+        found = servers(self._answers)
         for port in self._service.ports:
             name = f"{self._service.address}:{port}"
-            if rows is None:
+            if found is None:
                 yield Hop("address", name, "unknown", self._answers.problem)
                 continue
-            row = next((row for row in rows if str(row.get("key") or row.get("name")) == f"M{name}"), {})
-            here, there = int(row.get("subscriberCount") or 0), int(row.get("remoteCount") or 0)
+            here, there = found.get(name, (0, 0))
             detail = f"{here} router(s) here and {there} of other sites answer for it"
             yield Hop("address", name, "ok" if here or there else "failing", detail)
 

@@ -20,10 +20,12 @@ TYPES = ("connection", "router.address")
 """What the site's router is asked for."""
 CONNECTION_COLUMNS = ("container", "role", "dir", "host", "active", "opened", "uptimeSeconds")
 """Of connections, what tells who is connected, and of links."""
+ADDRESS_COLUMNS = ("key", "name", "subscriberCount", "remoteCount")
+"""Of addresses, what :func:`servers` looks at."""
 _LISTENER_COLUMNS = ("port", "operStatus")
 _COLUMNS = {
     "connection": CONNECTION_COLUMNS,
-    "router.address": ("key", "name", "subscriberCount", "remoteCount"),
+    "router.address": ADDRESS_COLUMNS,
     "tcpListener": _LISTENER_COLUMNS,
     "httpListener": _LISTENER_COLUMNS,
 }
@@ -176,14 +178,20 @@ def _edges(answers: RouterAnswers) -> frozenset[str] | None:
 
 def _reachable(answers: RouterAnswers) -> frozenset[str] | None:
     """Addresses that some router of the network has a server for."""
+    found = servers(answers)
+    return None if found is None else frozenset(address for address, counts in found.items() if any(counts))
+
+
+def servers(answers: RouterAnswers) -> dict[str, tuple[int, int]] | None:
+    """How many serve each address: at the site's router, and routers beyond it. None where it was not heard."""
     rows = answers.rows("router.address")
     if rows is None:
         return None
-    return frozenset(str(row.get("key") or row.get("name") or "").removeprefix("M") for row in rows if _has_server(row))
+    return {str(row.get("key") or row.get("name") or "").removeprefix("M"): _counts(row) for row in rows}
 
 
-def _has_server(row: Mapping[str, Any]) -> bool:
-    return any(int(row.get(key) or 0) > 0 for key in ("subscriberCount", "remoteCount"))
+def _counts(row: Mapping[str, Any]) -> tuple[int, int]:
+    return int(row.get("subscriberCount") or 0), int(row.get("remoteCount") or 0)
 
 
 def established(connection: Mapping[str, object]) -> bool:
