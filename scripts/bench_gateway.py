@@ -9,9 +9,8 @@ import statistics
 import time
 from pathlib import Path
 
-from tests.e2e.gatewayscene import POSTGRES, PROGRAM, Scene, definition
-from tests.e2e.machine import USER, Machine
-from tests.lab import Lab
+from tests.e2e.gatewayscene import POSTGRES, Scene, definition, site_and_server
+from tests.e2e.machine import USER
 from tests.podmanlab import unable, until
 
 ROUNDS = 3
@@ -27,18 +26,8 @@ def figures() -> dict[str, dict[str, float | str]]:
     reason = unable() or ("" if Path("/lib/systemd/systemd").exists() else "needs systemd")
     if reason:
         raise RuntimeError(reason)
-    with Lab("west", "yard") as lab:
-        west, yard = lab.hosts
-        server = Machine(lab, yard, 8)
-        try:
-            server.make()
-            server.plug()
-            west.skupper("init", "--site-name", "west", "--ingress-host", west.address, "--router", "embedded")
-            west.skupper("service", "create", "db", "5432")
-            server.await_boot()
-            return _measured(Scene(west, server, lab.directory))
-        finally:
-            server.scrap()
+    with site_and_server("db") as scene:
+        return _measured(scene)
 
 
 def _start(scene: Scene) -> None:
@@ -47,7 +36,6 @@ def _start(scene: Scene) -> None:
         run = f"{POSTGRES}/postgres -D pg -p {SERVICE[1]} -c listen_addresses=localhost -c unix_socket_directories="
         scene.sh(f"systemd-run --unit=pg --uid={USER} --working-directory=/home/{USER} {run}")
     else:
-        (scene.server.directory / "home" / "echo.py").write_text(PROGRAM)
         scene.sh(f"systemd-run --unit=echo /usr/bin/python3 /home/echo.py {SERVICE[1]}")
 
 

@@ -98,8 +98,8 @@ class Scene:
 
 
 @contextlib.contextmanager
-def database_server() -> Iterator[Scene]:
-    """A site, and a machine that has booted with two echo servers on it and nothing of ours."""
+def site_and_server(*services: str) -> Iterator[Scene]:
+    """A site with these services, and a machine that has booted with nothing of ours on it."""
     with Lab("west", "yard") as lab:
         west, yard = lab.hosts
         server = Machine(lab, yard, 8)
@@ -107,21 +107,27 @@ def database_server() -> Iterator[Scene]:
             server.make()
             server.plug()
             west.skupper("init", "--site-name", "west", "--ingress-host", west.address, "--router", "embedded")
-            for service in ("db", "more"):
+            for service in services:
                 west.skupper("service", "create", service, "5432")
             (server.directory / "home" / "echo.py").write_text(PROGRAM)
             server.await_boot()
-            found = Scene(west, server, lab.directory)
-            for port in (15432, 15433):
-                start = f"ExecStart=/usr/bin/python3 /home/echo.py {port}"
-                unit = f"[Service]\n{start}\n[Install]\nWantedBy=multi-user.target\n"
-                found.sh(f"printf %s {shlex.quote(unit)} > /etc/systemd/system/echo{port}.service")
-                found.sh(f"systemctl enable --now echo{port}")
-            found.sh(f"loginctl enable-linger {USER}")
-            until(lambda: found.state_of_user() in ("running", "degraded"), 60, "the user's own systemd is up")
-            yield found
+            yield Scene(west, server, lab.directory)
         finally:
             server.scrap()
+
+
+@contextlib.contextmanager
+def database_server() -> Iterator[Scene]:
+    """As :func:`site_and_server`, with two echo servers that the machine's systemd runs."""
+    with site_and_server("db", "more") as found:
+        for port in (15432, 15433):
+            start = f"ExecStart=/usr/bin/python3 /home/echo.py {port}"
+            unit = f"[Service]\n{start}\n[Install]\nWantedBy=multi-user.target\n"
+            found.sh(f"printf %s {shlex.quote(unit)} > /etc/systemd/system/echo{port}.service")
+            found.sh(f"systemctl enable --now echo{port}")
+        found.sh(f"loginctl enable-linger {USER}")
+        until(lambda: found.state_of_user() in ("running", "degraded"), 60, "the user's own systemd is up")
+        yield found
 
 
 RELAY = """\

@@ -330,3 +330,15 @@ TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "security": lambda: Security().feed,
     "health": lambda: Health().feed,
 }
+
+
+def is_closed(sock: socket.socket) -> bool:
+    """Whether the other side has ended or reset the connection; what is left of it is read."""
+    try:
+        while sock.recv(65536):
+            pass
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

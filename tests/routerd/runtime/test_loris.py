@@ -13,7 +13,7 @@ import pytest
 from skupper_podman.routerd.amqp.security import SslProfile
 from skupper_podman.routerd.management.schema import validate
 from skupper_podman.routerd.message import Properties, compose
-from tests.fuzz.live import Node, drained
+from tests.fuzz.live import Node, drained, is_closed
 from tests.fuzz.wire import AMQP, SASL, begin, opened, sasl_init, sender, transfer
 from tests.routerd.system.lab import credentials
 
@@ -51,17 +51,6 @@ def connect(node: Node, port: int, octets: bytes = b"") -> socket.socket:
         sock.send(octets)
     node.turn(5)
     return sock
-
-
-def is_closed(sock: socket.socket) -> bool:
-    try:
-        while sock.recv(65536):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def served(node: Node, port: int) -> bool:
