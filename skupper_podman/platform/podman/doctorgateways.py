@@ -10,6 +10,7 @@ import datetime
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from skupper_podman.desired.renewal import LATE, SHARE
 from skupper_podman.errors import SkupperError
@@ -60,7 +61,7 @@ def _left_over(context: Context, site: Observation) -> Iterator[Finding]:
         if place.name in known or _site_of(place) != site_id:
             continue
         programs = sorted(place.glob("bundles/*/remove.py"))
-        fix = f"python3 '{programs[-1]}'" if programs else f"rm -r '{place}'"
+        fix = f"python3 {quote(str(programs[-1]))}" if programs else f"rm -r {quote(str(place))}"
         cause = "it is installed on this host, but was deleted at this site, which does not let it in"
         yield Finding("gateway", "warn", cause, fix, place.name)
 
