@@ -80,7 +80,8 @@ from skupper_podman.model.doctor import BY_ID, Finding
 from skupper_podman.model.events import EventGroup
 from skupper_podman.model.gateway import GatewayStatus
 from skupper_podman.model.link import Claim, IncomingLink, LinkStatus
-from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite, SiteStatus
+from skupper_podman.model.network import Connections, NetworkStatus, ServiceSite
+from skupper_podman.model.networkrecords import SiteStatus
 from skupper_podman.model.service import Service
 from skupper_podman.model.servicepath import ServicePath
 from skupper_podman.model.status import Probe, ServiceStatus

@@ -13,7 +13,8 @@ from skupper_podman.cli.session import Session
 from skupper_podman.cli.typed import command, new_app
 from skupper_podman.cli.waiting import Outcome, timeout_flag, wait, wait_flag
 from skupper_podman.errors import NotFoundError, UsageError
-from skupper_podman.model.network import NetworkStatus, SiteStatus
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.networkrecords import SiteStatus
 
 app = new_app()
 

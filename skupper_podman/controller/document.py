@@ -20,12 +20,12 @@ from typing import Final
 
 from skupper_podman.controller.store import RecordStore
 from skupper_podman.model.flow import Attribute, Record, RecordType
-from skupper_podman.model.network import (
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.networkrecords import (
     Address,
     Connector,
     Link,
     Listener,
-    NetworkStatus,
     Router,
     RouterStatus,
     Site,

@@ -33,8 +33,9 @@ from skupper_podman.model.doctor import Finding
 from skupper_podman.model.events import Happening
 from skupper_podman.model.gateway import GatewayRecord, GatewayRequest, GatewayStatus
 from skupper_podman.model.link import Claim, IncomingLink, Link, LinkState, LinkStatus, Token
-from skupper_podman.model.network import Address, Connector, Listener, NetworkStatus, Router, RouterStatus, Site
-from skupper_podman.model.network import SiteStatus as NetworkSite
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.networkrecords import Address, Connector, Listener, Router, RouterStatus, Site
+from skupper_podman.model.networkrecords import SiteStatus as NetworkSite
 from skupper_podman.model.service import Service, Target
 from skupper_podman.model.servicepath import Hop, ServicePath
 from skupper_podman.model.site import SiteSpec
@@ -559,7 +560,7 @@ def _tried(service: Service) -> tuple[TargetStatus, ...]:
 
 def remote_network(site: SiteSpec) -> NetworkStatus:
     """A network of the given site and one more that is linked to it."""
-    from skupper_podman.model.network import Link as NetworkLink
+    from skupper_podman.model.networkrecords import Link as NetworkLink
 
     local = Site(identity=site.site_id, name=site.name, platform="podman", version=SKUPPER_VERSION)
     peer = Site(identity=PEER_ID, name="east", namespace="east", platform="kubernetes", version=SKUPPER_VERSION)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from skupper_podman.errors import InvalidError
-from skupper_podman.model.network import Site
-from skupper_podman.model.network import SiteStatus as NetworkSite
+from skupper_podman.model.networkrecords import Site
+from skupper_podman.model.networkrecords import SiteStatus as NetworkSite
 from tests.cli.memory import PEER_ID, MemoryPlatform, remote_network
 from tests.cli.terminal import Terminal
 

@@ -8,19 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skupper_podman.model.network import (
-    Address,
-    Connections,
-    Link,
-    Listener,
-    NetworkStatus,
-    NetworkStatusError,
-    Records,
-    Router,
-    RouterStatus,
-    Site,
-    SiteStatus,
-)
+from skupper_podman.model.network import Connections, NetworkStatus, NetworkStatusError
+from skupper_podman.model.networkrecords import Address, Link, Listener, Records, Router, RouterStatus, Site, SiteStatus
 from tests.model.network_example import ADDRESS, LOCAL, TEXT, WEST
 
 JSON = st.recursive(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from skupper_podman.cli.render.gateways import bridges, facts
 from skupper_podman.cli.render.tree import Node, draw
 from skupper_podman.model.gateway import GatewayStatus
-from skupper_podman.model.network import LinkedSite, NetworkStatus, RouterStatus, Site, SiteStatus
+from skupper_podman.model.network import LinkedSite, NetworkStatus
+from skupper_podman.model.networkrecords import RouterStatus, Site, SiteStatus
 
 
 def network(

@@ -14,7 +14,8 @@ from pathlib import Path
 from skupper_podman.desired import names
 from skupper_podman.desired.names import Names
 from skupper_podman.errors import PlatformError, SkupperError
-from skupper_podman.model.network import NetworkStatus, SiteStatus
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.networkrecords import SiteStatus
 from skupper_podman.model.service import Service
 from skupper_podman.platform.podman import live
 from skupper_podman.platform.podman.context import Context

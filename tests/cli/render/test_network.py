@@ -1,7 +1,8 @@
 """Golden tests of ``network status`` (cli reference 3.4)."""
 
 from skupper_podman.cli.render.network import network
-from skupper_podman.model.network import Link, NetworkStatus, Router, RouterStatus, Site, SiteStatus
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.networkrecords import Link, Router, RouterStatus, Site, SiteStatus
 
 WEST = "a960b766-20bd-42c8-886d-741f3a9f6aa2"
 EAST = "496ca1de-0c80-4e70-bbb4-d0d6ec2a09c0"

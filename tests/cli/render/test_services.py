@@ -3,16 +3,8 @@
 from dataclasses import replace
 
 from skupper_podman.cli.render.services import Options, services
-from skupper_podman.model.network import (
-    Address,
-    Connector,
-    Listener,
-    NetworkStatus,
-    Router,
-    RouterStatus,
-    Site,
-    SiteStatus,
-)
+from skupper_podman.model.network import NetworkStatus
+from skupper_podman.model.networkrecords import Address, Connector, Listener, Router, RouterStatus, Site, SiteStatus
 from skupper_podman.model.service import HostPorts, Service, Target
 from skupper_podman.model.status import ServiceStatus
 
