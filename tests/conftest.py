@@ -18,6 +18,7 @@ _LONG = (
     "test_site_apply", "test_links", "test_fault_table", "test_faults", "test_service_surface", "test_edge",
 )  # fmt: skip
 """Files that take minutes, the longest first: one of them begun last would keep three processes waiting."""
+_WITH_HOSTS = ("e2e", "platform", "supervisor", "gateway")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def order(item: pytest.Item) -> tuple[int, bool]:
         name = item.path.stem
-        return _LONG.index(name) if name in _LONG else len(_LONG), item.get_closest_marker("e2e") is None
+        return _LONG.index(name) if name in _LONG else len(_LONG), item.path.parent.name not in _WITH_HOSTS
 
     items.sort(key=order)
