@@ -1,5 +1,6 @@
 """podman and docker: the image, and the words that run the gateway's container."""
 
+import contextlib
 import json
 import os
 from typing import Any, Dict, List, Optional
@@ -14,6 +15,12 @@ LABEL = "skupper.io/gateway"
 INSIDE = "/opt/skupper"
 """Where the gateway's directory is in a container, as in 1.9."""
 OWN_IMAGE = "localhost/skupper-gateway-router"
+_SILENT = "is its daemon running, and may you use it? see: %s info"
+
+
+def own_image(digest: str) -> str:
+    """The image that is made of the router with this digest."""
+    return "%s:%s" % (OWN_IMAGE, digest[:16])
 
 
 class Engine:
@@ -35,19 +42,48 @@ class Engine:
         own = "/var/lib/containers" if os.getuid() == 0 else os.path.join(data, "containers")
         return os.path.isdir(own) or "CONTAINERS_STORAGE_CONF" in os.environ
 
+    def check(self) -> None:
+        """Raises Failure if a container of it cannot be a gateway, which needs this host's own network and files."""
+        if self.kind != "docker":
+            return
+        facts = self._facts()
+        if "host" in facts:
+            raise Failure(MISSING, "docker is another name of Podman here", "launch.py -t podman")
+        if not facts.get("ServerVersion"):
+            errors = facts.get("ServerErrors") or ["it names no version"]
+            raise Failure(MISSING, "docker does not answer: %s" % errors[0], _SILENT % self.kind)
+        where = ""
+        if any("name=rootless" in option for option in facts.get("SecurityOptions") or []):
+            where = "it runs rootless"
+        elif facts.get("OperatingSystem") == "Docker Desktop":
+            where = "it is Docker Desktop, which runs in a virtual machine"
+        if where:
+            reason = "containers of docker do not have the network of this host: %s" % where
+            raise Failure(MISSING, reason, "launch.py -t service, or -t podman")
+
+    def _facts(self) -> Dict[str, Any]:
+        """What the daemon of docker says of itself."""
+        done = run([self.path, "info", "--format", "{{json .}}"])
+        try:
+            return dict(json.loads(done.out))
+        except ValueError:
+            return {"ServerErrors": [done.complaint]}
+
     def inspect(self, name: str) -> Optional[Dict[str, Any]]:
-        """The container of exactly this name, None if there is none."""
+        """The container of exactly this name, None if there is none; raises Failure if the engine does not say."""
         if not self._used():
             return None
         done = run([self.path, "container", "inspect", name])
-        try:
+        with contextlib.suppress(ValueError):
             found = json.loads(done.out)
-        except ValueError:
-            found = []
-        return dict(found[0]) if done.code == 0 and found else None
+            if done.code == 0 and found:
+                return dict(found[0])
+        if "no such container" in done.err.lower():
+            return None
+        raise Failure(MISSING, "%s does not answer: %s" % (self.kind, done.complaint), _SILENT % self.kind)
 
     def running(self, name: str) -> bool:
-        """Whether that container runs."""
+        """Whether that container runs; raises Failure if the engine does not say."""
         found = self.inspect(name)
         return bool(found and found.get("State", {}).get("Running"))
 
@@ -59,6 +95,10 @@ class Engine:
     def has_image(self, image: str) -> bool:
         """Whether the image is here."""
         return run([self.path, "image", "inspect", image]).code == 0
+
+    def forget(self, image: str) -> None:
+        """Remove the image, unless a container uses it."""
+        run([self.path, "image", "rm", image])
 
     def last_words(self, name: str) -> str:
         """The last line the container wrote."""
@@ -73,7 +113,7 @@ class Engine:
         if bundle.has(IMAGE) or self.has_image(reference):
             return reference
         if bundle.router.get("runtime"):
-            return "%s:%s" % (OWN_IMAGE, bundle.router["runtime"]["digest"][:16])
+            return own_image(bundle.router["runtime"]["digest"])
         digest = str(bundle.router.get("digest") or "")
         return "%s@%s" % (reference.rpartition(":")[0] or reference, digest) if digest else reference
 
@@ -94,15 +134,20 @@ class Engine:
                     "make the bundle with --with-image or --self-contained",
                 )
 
-    def words(self, places: Places, image: str, site_id: str) -> List[str]:
-        """What follows `run` and its options of supervision: least rights, read-only, keys not copied."""
+    def words(self, places: Places, image: str, site_id: str, low_ports: bool) -> List[str]:
+        """What follows `run` and its options of supervision: least rights, read-only, keys not copied.
+
+        With `low_ports` it may listen below 1024.
+        """
         own = image.startswith(OWN_IMAGE)
         words, env = command("/") if own else ([], {})
         config = INSIDE + "/config/skrouterd.json"
         env = dict(env, QDROUTERD_CONF=config, QDROUTERD_CONF_TYPE="json", SKUPPER_SITE_ID=site_id)
         found = ["--name", places.name, "--label", "%s=%s" % (LABEL, places.name), "--network", "host"]
         found += ["--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
-        found += ["--tmpfs", "/tmp", *self._user()]
+        if low_ports:
+            found += ["--cap-add", "net_bind_service"]
+        found += ["--tmpfs", "/tmp", *self._user(), *self._log()]
         for key in sorted(env):
             found += ["--env", "%s=%s" % (key, env[key])]
         for name in ("config", "skupper-router-certs"):
@@ -113,4 +158,12 @@ class Engine:
         # The credential is readable by its owner only: the container's process must be that user.
         if self.kind == "podman" and os.getuid() != 0:
             return ["--userns", "keep-id", "--user", "%d:%d" % (os.getuid(), os.getgid())]
-        return ["--user", "%d:%d" % (os.getuid(), os.getgid())]
+        # Where docker maps users, only a container without that has the network of the host.
+        mapping = ["--userns", "host"] if self.kind == "docker" else []
+        return [*mapping, "--user", "%d:%d" % (os.getuid(), os.getgid())]
+
+    def _log(self) -> List[str]:
+        # The files that docker writes grow without end, unless its daemon has another driver.
+        if self.kind == "docker" and self._facts().get("LoggingDriver") == "json-file":
+            return ["--log-opt", "max-size=10m", "--log-opt", "max-file=2"]
+        return []

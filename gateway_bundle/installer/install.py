@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Set
 
 from . import checks, kept, rendering, routers, state
 from .failures import NO_LINK, NOT_STARTED, Failure
@@ -51,7 +51,18 @@ class Launch:
         self._changes.keep()
         if found.former and not found.options.foreground and found.options.start:
             found.former.remove()
+        images = kept.images(found.places)
         kept.tidy(found.places, found.bundle.generation)
+        self._forget_images(images)
+
+    def _forget_images(self, made: Set[str]) -> None:
+        """Of images that were `made` of bundles' routers, those of older generations and of another type go."""
+        found = self._found
+        needed, others = kept.images(found.places), kept.images_of_others(found.places)
+        for runner in {found.runner, found.old_runner}:
+            if runner and runner.engine:
+                for image in made - others - (needed if runner.kind == found.type else set()):
+                    runner.engine.forget(image)
 
     def _place(self) -> None:
         """Put the files in place."""

@@ -1,12 +1,15 @@
 """The bundles that were launched are kept beside the gateway, so that it can return to the one before."""
 
 import contextlib
+import glob
+import json
 import os
 import shutil
-from typing import List
+from typing import List, Set
 
 from . import routers
 from .bundle import IMAGE, MANIFEST, RUNTIME, Bundle
+from .engines import own_image
 from .files import read, write
 from .places import Places
 
@@ -56,3 +59,22 @@ def tidy(places: Places, generation: int) -> None:
             shutil.rmtree(os.path.join(places.bundles, str(number)), ignore_errors=True)
         digests = [(Bundle(path).router.get("runtime") or {}).get("digest") for path in directories(places)]
         routers.forget_others(places, digests)
+
+
+def images(places: Places) -> Set[str]:
+    """The images that were made, or would be, of the routers in the kept bundles."""
+    return _images(places.bundles)
+
+
+def images_of_others(places: Places) -> Set[str]:
+    """Those of the other gateways of this user."""
+    every = glob.glob(os.path.join(glob.escape(places.top), "*", "*", "bundles"))
+    return {image for path in every if path != places.bundles for image in _images(path)}
+
+
+def _images(bundles: str) -> Set[str]:
+    found = set()
+    for path in glob.glob(os.path.join(glob.escape(bundles), "*", MANIFEST)):
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            found.add(own_image(json.loads((read(path) or b"{}").decode())["router"]["runtime"]["digest"]))
+    return found

@@ -1,7 +1,6 @@
 """remove: the unit or container goes, then the files. What is not this gateway's is not touched."""
 
 import contextlib
-import json
 import os
 import shutil
 from typing import List
@@ -12,7 +11,6 @@ from .failures import Failure
 from .files import read
 from .former import Former
 from .places import Places
-from .processes import run
 from .running import Runner
 from .schedule import Schedule
 from .situation import TYPES
@@ -39,15 +37,21 @@ class Removal:
         """Every type of which something is there: a launch that was cut short may have left more than one."""
         found = []
         for kind in TYPES:
+            known = self.known.get("type") == kind
             with contextlib.suppress(Failure):
                 runner = Runner(self.places, kind)
-                container = runner.engine.inspect(self.places.name) if runner.engine else None
-                if (container and runner.is_ours(container)) or self.known.get("type") == kind:
+                if known or self._has_container(runner):
                     found.append(runner)
+        for runner in found:  # an engine that does not answer would start it again later, without its files
+            self._has_container(runner)
         unit = read(self.places.unit)
         if not found and unit is not None:
             found.append(Runner(self.places, "service"))
         return found
+
+    def _has_container(self, runner: Runner) -> bool:
+        container = runner.engine.inspect(self.places.name) if runner.engine else None
+        return bool(container and runner.is_ours(container))
 
     def plan(self) -> List[str]:
         """What goes, line by line."""
@@ -96,17 +100,14 @@ class Removal:
 
     def _remove_images(self) -> None:
         """Images that were made of a bundle's router; with purge also the one that was loaded or pulled."""
-        images = {str(self.known.get("image") or "")}
-        for path in kept.directories(self.places):
-            content = read(os.path.join(path, "manifest.json")) or b"{}"
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                digest = json.loads(content.decode())["router"]["runtime"]["digest"]
-                images.add("%s:%s" % (OWN_IMAGE, digest[:16]))
+        known = str(self.known.get("image") or "")
+        images = kept.images(self.places)
+        if self.purge or known.startswith(OWN_IMAGE):
+            images.add(known)
         for runner in self.runners:
-            for image in images if isinstance(runner.engine, Engine) else ():
-                if image.startswith(OWN_IMAGE) or (self.purge and image):
-                    assert runner.engine is not None
-                    run([runner.engine.path, "image", "rm", image])  # another gateway may use it: then it stays
+            for image in sorted(images - kept.images_of_others(self.places) - {""}):
+                if isinstance(runner.engine, Engine):
+                    runner.engine.forget(image)
 
 
 def _remove_tree(place: str) -> None:

@@ -103,7 +103,11 @@ def _text(moment: datetime.datetime) -> str:
 def _ask(places: Places, known: Dict[str, Any], found: Dict[str, Any], problems: List[str]) -> Optional[List[str]]:
     """Ask unit or container, then the router; the names of its bridges, None if it does not answer."""
     if not known.get("foreground"):
-        found["running"] = Runner(places, str(known["type"])).active()
+        try:
+            found["running"] = Runner(places, str(known["type"])).active()
+        except Failure as failure:
+            problems.append("%s (%s)" % (failure.message, failure.hint))
+            return None
         if not found["running"]:
             problems.append("it does not run")
             return None

@@ -42,6 +42,7 @@ class Runner:
             if fragment and (fragment != self.places.unit or not self._ours(read(fragment) or b"")):
                 raise Failure(1, "there is a unit %s already, which is not this gateway's: %s" % (self.name, fragment))
         if self.engine:
+            self.engine.check()
             found = self.engine.inspect(self.places.name)
             if found and not self.is_ours(found):
                 raise Failure(1, "there is a container %s already, which is not this gateway's" % self.places.name)
@@ -68,7 +69,7 @@ class Runner:
             self.systemd.do("daemon-reload")
 
     def active(self) -> bool:
-        """Whether it runs now."""
+        """Whether it runs now; raises Failure if a container engine does not say."""
         if self.supervised:
             return self.systemd.show(self.name).get("ActiveState") == "active"
         assert self.engine is not None

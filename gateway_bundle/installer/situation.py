@@ -143,7 +143,7 @@ class Situation:
 
     def _words(self) -> List[str]:
         if self.runner.engine:
-            return self.runner.engine.words(self.places, self.image, self.site_id)
+            return self.runner.engine.words(self.places, self.image, self.site_id, self._low_ports)
         assert self.router is not None
         return [*self.router.words, "-c", self.places.config]
 
@@ -153,8 +153,13 @@ class Situation:
         if self.runner.engine:
             return units.container_unit(self.places, self.words, self.runner.engine.path)
         assert self.router is not None
-        low = any(int(item["port"]) < 1024 for item in self.bundle.forwards)
-        return units.service_unit(self.places, self.words, dict(self.router.env, SKUPPER_SITE_ID=self.site_id), low)
+        env = dict(self.router.env, SKUPPER_SITE_ID=self.site_id)
+        return units.service_unit(self.places, self.words, env, self._low_ports)
+
+    @property
+    def _low_ports(self) -> bool:
+        ports = [self.changed_ports.get(item["name"], int(item["port"])) for item in self.bundle.forwards]
+        return any(port < 1024 for port in ports)
 
     def _compare(self) -> None:
         """What is to be done to what runs: nothing, changes over management, or a restart and why."""
@@ -166,10 +171,14 @@ class Situation:
             self.restart = "it does not run" if self.before else "it is new"
         elif self.before and self.before["type"] != self.type:
             self.restart = "its type was %s" % self.before["type"]
-        elif self.before and (self.before.get("words") != self.words or self.before.get("image", "") != self.image):
+        elif self.before and self.before.get("image", "") != self.image:
             self.restart = "its router is another one"
-        elif self._other_user():
+        elif self.before and self.before.get("words") != self.words:
+            self.restart = "it is to run in another way" if self.image else "its router is another one"
+        elif self._gains("User=" + self.places.user):
             self.restart = "it is to run as a user of its own"
+        elif self._gains("AmbientCapabilities=CAP_NET_BIND_SERVICE"):
+            self.restart = "it is to listen below port 1024"
         elif old_config is None:
             self.restart = "its configuration is gone"
         else:
@@ -182,9 +191,9 @@ class Situation:
         renewed = bool(self.not_renewed) or self.schedule.active()
         self.unchanged = bool(self.was_active and same and unit_same and generation and renewed and not self.restart)
 
-    def _other_user(self) -> bool:
-        """Whether the service runs as another user than its unit will say from now on."""
-        mark = ("\nUser=%s\n" % self.places.user).encode()
+    def _gains(self, setting: str) -> bool:
+        """Whether the unit will have a setting that the running service was started without."""
+        mark = ("\n%s\n" % setting).encode()
         return mark in (self.runner.text or b"") and self.unit_before is not None and mark not in self.unit_before
 
     @property

@@ -37,6 +37,8 @@ class Server(socketserver.ThreadingTCPServer):
 Server(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
 """
 POSTGRES = next(iter(sorted(str(path.parent) for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))), "")
+LOW_PORT = "forwards:\n  - {name: web, host: 127.0.0.1, service: {address: 'db:5432'}, target_ports: [81]}\n"
+"""A forward for which a router needs a right of its own."""
 
 
 def definition(*bindings: tuple[str, int], name: str = "database") -> str:
@@ -90,6 +92,12 @@ class Scene:
         """What a client container at the site hears from the server."""
         talk = f"exec 3<>/dev/tcp/{service}/{port} && echo hello >&3 && timeout 5 head -1 <&3"
         return self.west.in_network("skupper", "bash", "-c", talk, check=False).stdout
+
+    def hears(self, port: int) -> bool:
+        """Whether a server answers at that port of the machine's loopback."""
+        connect = f"import socket; s = socket.create_connection(('127.0.0.1', {port}), 5)"
+        talk = f"{connect}; s.sendall(b'hi\\n'); print(s.recv(9))"
+        return self.sh(f"python3 -c {shlex.quote(talk)}", expect=None).stdout == "b'hi\\n'\n"
 
     def gateways(self) -> dict[str, dict[str, object]]:
         """What the site says of its gateways."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.gatewayscene import MARKS, POSTGRES, Scene, database_server, definition
+from tests.e2e.gatewayscene import LOW_PORT, MARKS, POSTGRES, Scene, database_server, definition
 from tests.e2e.machine import USER, USER_ID
 from tests.podmanlab import until
 
@@ -138,6 +138,22 @@ def test_the_site_has_another_address(scene: Scene) -> None:
     assert scene.gateways()["database"]["problem"] is None
     scene.sh(away.format("D"))
     scene.sh(f"{place}/remove.py")
+
+
+def test_it_listens_below_1024(scene: Scene) -> None:
+    """A router gets the one right that this needs when a forward needs it, and a forward that is added says so."""
+    place = scene.bundle(definition(BINDING), "--self-contained", into="high")
+    scene.launch(place)
+    low = scene.bundle(definition(BINDING) + LOW_PORT, "--self-contained", into="low")
+    assert "start the gateway: it is to listen below port 1024" in scene.launch(low, "--dry-run").stdout
+    for kind in ("service", "podman"):
+        scene.launch(low, f"-t {kind}")
+        until(lambda: scene.hears(81), 60, f"the service is called at port 81 of the host, type {kind}")
+    container = json.loads(scene.sh("podman inspect database").stdout)[0]
+    assert container["EffectiveCaps"] == ["CAP_NET_BIND_SERVICE"]
+    scene.launch(low, "-t service")
+    assert scene.sh("podman images --all --quiet").stdout == "", "an image was left"
+    scene.sh(f"{low}/remove.py")
 
 
 def test_a_container_where_there_is_no_systemd(scene: Scene) -> None:

@@ -148,6 +148,33 @@ def test_what_is_missing(scene: Scene) -> None:
     assert "the router of this bundle is for s390x" in refused(scene, other, 3, "--foreground")
 
 
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [
+        ('{"host": {"arch": "amd64"}}', "docker is another name of Podman here\nHint: launch.py -t podman"),
+        ('{"ServerErrors": ["it sleeps"]}', "docker does not answer: it sleeps\nHint: is its daemon running"),
+        ("cannot connect", "docker does not answer: cannot connect\nHint: is its daemon running"),
+        (
+            '{"ServerVersion": "28.0", "SecurityOptions": ["name=seccomp", "name=rootless"]}',
+            "containers of docker do not have the network of this host: it runs rootless\nHint: launch.py -t service",
+        ),
+        (
+            '{"ServerVersion": "28.0", "OperatingSystem": "Docker Desktop"}',
+            "containers of docker do not have the network of this host: it is Docker Desktop",
+        ),
+    ],
+)
+def test_what_only_looks_like_docker(scene: Scene, says: str, reason: str) -> None:
+    """A daemon that does not answer, or cannot run a gateway, is told apart before anything is changed."""
+    place = scene.bundle(definition(("one", 1)), "b")
+    fake = scene.directory / "bin" / "docker"
+    fake.parent.mkdir(exist_ok=True)
+    fake.write_text(f"#!/bin/sh\necho '{says}'\n")
+    fake.chmod(0o755)
+    said = refused(scene, place, 3, "-t", "docker", PATH=f"{fake.parent}:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert said.startswith(f"Error: {reason}")
+
+
 def test_what_is_out_of_time(scene: Scene) -> None:
     day = datetime.timedelta(days=1)
     expired = scene.bundle(definition(("one", 1)), "b", expires=-day, made=-29 * day)
