@@ -34,6 +34,9 @@ LEAF_LIFETIME: Final = datetime.timedelta(days=120)
 SERVICE_LIFETIME: Final = datetime.timedelta(days=365)
 """How long certificates of TLS services are valid: servers of users read them too, many of them only at their start."""
 
+GATEWAY_AUTHORITY_LIFETIME: Final = datetime.timedelta(days=25 * 365)
+"""How long the authority of a gateway is valid, which signs for that gateway alone and is taken out to revoke it."""
+
 BACKDATE: Final = datetime.timedelta(minutes=5)
 """How far before its issue a certificate is valid already, so that a peer whose clock is late accepts it."""
 
@@ -104,11 +107,17 @@ class KeyPool:
         return self._pending.pop(0).result() if self._pending else self._make()
 
 
-def issue_authority(name: str, key: bytes, now: datetime.datetime, serial: int | None = None) -> KeyPair:
+def issue_authority(
+    name: str,
+    key: bytes,
+    now: datetime.datetime,
+    serial: int | None = None,
+    lifetime: datetime.timedelta = LIFETIME,
+) -> KeyPair:
     """A self-signed authority whose subject is ``name``. ``key`` is PEM, ``now`` aware."""
     private = load_key(key)
     subject = _subject(name)
-    builder = _builder(subject, subject, private.public_key(), now, serial, now + LIFETIME)
+    builder = _builder(subject, subject, private.public_key(), now, serial, now + lifetime)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(authority=True), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)

@@ -7,8 +7,9 @@ that gateway and nobody else. What always holds: the part of the site is never c
 
 from __future__ import annotations
 
+import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from skupper_podman import certs
@@ -22,6 +23,21 @@ _BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE
 def authority_name(name: str) -> str:
     """The subject of the authority of a gateway."""
     return PREFIX + name
+
+
+def authority_until(
+    kept: certs.KeyPair, name: str, now: datetime.datetime, until: datetime.datetime, new_key: Callable[[], bytes]
+) -> certs.KeyPair:
+    """The authority of gateway ``name`` for a credential until then: ``kept``, if it is one and lasts that long.
+
+    One that does not gets a new certificate for its key, so that the credentials it signed remain those of somebody who
+    is let in; the files of ``kept`` are empty where there was none.
+    """
+    own = bool(kept.key) and certs.belongs(kept)
+    if own and certs.facts(kept.certificate).not_after >= until:
+        return kept
+    key = kept.key if own else new_key()
+    return certs.issue_authority(authority_name(name), key, now, lifetime=certs.GATEWAY_AUTHORITY_LIFETIME)
 
 
 def gateways_in(trust: bytes) -> dict[str, bytes]:

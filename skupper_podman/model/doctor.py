@@ -13,9 +13,7 @@ from typing import Final, Literal
 from skupper_podman.errors import UsageError
 
 Result = Literal["ok", "warn", "fail", "unknown", "skipped"]
-Group = Literal[
-    "host", "podman", "network", "site", "links", "gateways", "services", "certificates", "boot", "traffic"
-]
+Group = Literal["host", "podman", "network", "site", "links", "gateways", "services", "certificates", "boot", "traffic"]
 GROUPS: Final[tuple[Group, ...]] = (
     "host", "podman", "network", "site", "links", "gateways", "services", "certificates", "boot", "traffic",
 )  # fmt: skip

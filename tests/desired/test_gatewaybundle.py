@@ -8,9 +8,11 @@ import hashlib
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
+from gateway_bundle.installer import certificate
 from skupper_podman import certs
 from skupper_podman.desired.gatewaybundle import (
     BundleGeneration,
@@ -21,7 +23,14 @@ from skupper_podman.desired.gatewaybundle import (
 )
 from skupper_podman.desired.gatewayrecords import dump_gateway_record, parse_gateway_record
 from skupper_podman.desired.gatewayrouter import gateway_config
-from skupper_podman.desired.gatewaytrust import authority_name, gateways_in, keeping_gateways, site_part, with_gateways
+from skupper_podman.desired.gatewaytrust import (
+    authority_name,
+    authority_until,
+    gateways_in,
+    keeping_gateways,
+    site_part,
+    with_gateways,
+)
 from skupper_podman.errors import InvalidError, UsageError
 from skupper_podman.gateway.programs import bundle_programs
 from skupper_podman.model.gateway import (
@@ -173,3 +182,24 @@ def test_a_definition_changes_by_service() -> None:
     assert [bridge.name for bridge in changed.bindings] == ["db", "x:1"]
     assert changed.without_binding_of("x").without_forward_of("x") == DEFINITION
     assert DEFINITION.with_binding(dataclasses.replace(DB, port=9)).bindings[0].port == 9
+
+
+def test_the_authority_of_a_gateway_outlasts_its_credentials(tmp_path: Path) -> None:
+    """One that would not is prolonged with its key, so that what it signed before is still let in."""
+    year, now = datetime.timedelta(days=365), datetime.datetime.now(datetime.UTC)
+
+    def authority(kept: certs.KeyPair, then: datetime.datetime) -> certs.KeyPair:
+        return authority_until(kept, "a", then, then + year, certs.new_key)
+
+    old = certs.issue_authority(authority_name("a"), certs.new_key(), now - 4.5 * year, lifetime=5 * year)
+    signed = certs.issue(old, "skupper-gateway-a", (), certs.new_key(), now - 4.5 * year, client_only=True)
+    assert authority(old, now - year) is old
+    prolonged = authority(old, now)
+    assert prolonged.key == old.key
+    assert certs.facts(prolonged.certificate).not_after > now + 20 * year
+    for name, content in {"crt": signed.certificate, "key": signed.key, "ca": prolonged.certificate}.items():
+        (tmp_path / name).write_bytes(content)
+    certificate.check(str(tmp_path / "crt"), str(tmp_path / "key"), str(tmp_path / "ca"))
+    fresh = authority(certs.KeyPair(b"", b""), now)
+    mixed = authority(certs.KeyPair(old.certificate, fresh.key), now)
+    assert len({old.key, fresh.key, mixed.key}) == 3

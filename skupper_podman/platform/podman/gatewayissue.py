@@ -24,7 +24,7 @@ from skupper_podman.desired.gatewayrecords import (
     RECORD_FILE,
     dump_gateway_record,
 )
-from skupper_podman.desired.gatewaytrust import authority_name, gateways_in, site_part, with_gateways
+from skupper_podman.desired.gatewaytrust import authority_until, gateways_in, site_part, with_gateways
 from skupper_podman.desired.resources import Volume, VolumeFile
 from skupper_podman.desired.tokens import renewal_url
 from skupper_podman.errors import ConflictError, PlatformError, UsageError
@@ -109,22 +109,8 @@ class _Issue:
             else [None, None]
         )
         kept = certs.KeyPair(*(file.content if file else b"" for file in files))
-        self.is_new = not (kept.key and certs.belongs(kept) and self._lasts(kept))
-        self._kept = kept
-        self._made: certs.KeyPair | None = None
-
-    def _lasts(self, pair: certs.KeyPair) -> bool:
-        return certs.facts(pair.certificate).not_after > self._now + self._request.validity
-
-    @property
-    def authority(self) -> certs.KeyPair:
-        """It; made when it is first asked for."""
-        if not self.is_new:
-            return self._kept
-        if self._made is None:
-            name = authority_name(self._request.definition.name)
-            self._made = certs.issue_authority(name, certs.new_key(), self._now)
-        return self._made
+        self.authority = authority_until(kept, name, now, now + request.validity, certs.new_key)
+        self.is_new = self.authority is not kept
 
     def secrets(self) -> BundleSecrets:
         """A new credential."""

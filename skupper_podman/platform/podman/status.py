@@ -78,9 +78,7 @@ def site_status(context: Context) -> SiteStatus:
     )
 
 
-def _seen(
-    context: Context, site: Observation, questions: Questions
-) -> tuple[Observation, Containers, RouterAnswers]:
+def _seen(context: Context, site: Observation, questions: Questions) -> tuple[Observation, Containers, RouterAnswers]:
     """All of a site that was seen in part: its containers, looked at closely, and the answers of its routers."""
     if site.spec is not None and site.spec.router_mode == "edge":
         # There the services' routers are asked each in its own container.

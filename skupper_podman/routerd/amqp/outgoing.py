@@ -37,9 +37,7 @@ ROOM: Final = 256 * 1024
 
 #: The outcomes that say nothing but what they are.
 _PLAIN: Final = {
-    (state, settled): Outcome(state, settled)
-    for state in (0, ACCEPTED, RELEASED)
-    for settled in (False, True)
+    (state, settled): Outcome(state, settled) for state in (0, ACCEPTED, RELEASED) for settled in (False, True)
 }
 
 _send = lib.pn_link_send
