@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import platform
 from typing import Any, Dict, List, Optional
 
 from .bundle import IMAGE, RUNTIME, Bundle
@@ -10,6 +11,7 @@ from .failures import MISSING, Failure
 from .places import Places
 from .processes import check, find, run
 from .routers import command
+from .units import OOM_SCORE
 
 LABEL = "skupper.io/gateway"
 INSIDE = "/opt/skupper"
@@ -44,22 +46,26 @@ class Engine:
 
     def check(self) -> None:
         """Raises Failure if a container of it cannot be a gateway, which needs this host's own network and files."""
-        if self.kind != "docker":
-            return
-        facts = self._facts()
+        if platform.system() != "Linux":
+            self._refuse("on %s it runs in a virtual machine" % platform.system())
+        if self.kind == "docker":
+            self._check_docker(self._facts())
+
+    def _refuse(self, where: str) -> None:
+        reason = "containers of %s do not have the network of this host: %s" % (self.kind, where)
+        others = " or ".join("-t " + kind for kind in ("service", "podman", "docker") if kind != self.kind)
+        raise Failure(MISSING, reason, "launch.py %s" % others)
+
+    def _check_docker(self, facts: Dict[str, Any]) -> None:
         if "host" in facts:
             raise Failure(MISSING, "docker is another name of Podman here", "launch.py -t podman")
         if not facts.get("ServerVersion"):
             errors = facts.get("ServerErrors") or ["it names no version"]
             raise Failure(MISSING, "docker does not answer: %s" % errors[0], _SILENT % self.kind)
-        where = ""
         if any("name=rootless" in option for option in facts.get("SecurityOptions") or []):
-            where = "it runs rootless"
-        elif facts.get("OperatingSystem") == "Docker Desktop":
-            where = "it is Docker Desktop, which runs in a virtual machine"
-        if where:
-            reason = "containers of docker do not have the network of this host: %s" % where
-            raise Failure(MISSING, reason, "launch.py -t service, or -t podman")
+            self._refuse("it runs rootless")
+        if facts.get("OperatingSystem") == "Docker Desktop":
+            self._refuse("it is Docker Desktop, which runs in a virtual machine")
 
     def _facts(self) -> Dict[str, Any]:
         """What the daemon of docker says of itself."""
@@ -147,7 +153,7 @@ class Engine:
         found += ["--read-only", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
         if low_ports:
             found += ["--cap-add", "net_bind_service"]
-        found += ["--tmpfs", "/tmp", *self._user(), *self._log()]
+        found += ["--tmpfs", "/tmp", "--oom-score-adj", str(OOM_SCORE), *self._user(), *self._log()]
         for key in sorted(env):
             found += ["--env", "%s=%s" % (key, env[key])]
         for name in ("config", "skupper-router-certs"):

@@ -10,6 +10,9 @@ from .places import Places
 
 MARK = "# Written by launch.py of gateway bundle "
 
+OOM_SCORE = 500
+"""Where memory runs out, the gateway ends before the server that it leads to; it is started again."""
+
 _COMMON = """\
 NoNewPrivileges=yes
 RestrictAddressFamilies=AF_INET AF_INET6
@@ -50,7 +53,7 @@ def service_unit(places: Places, words: List[str], env: Dict[str, str], low_port
     lines += ["Type=simple"]
     lines += ["Environment=" + quoted("%s=%s" % item) for item in sorted(env.items())]
     lines += ["ExecStart=" + " ".join(quoted(word) for word in words)]
-    lines += [_again(), ""]
+    lines += [_again(), "OOMScoreAdjust=%d" % OOM_SCORE, ""]
     if places.system:
         lines += _own_user(places)
         restrictions = _SYSTEM.replace("PrivateUsers=yes\n", "") if low_ports else _SYSTEM

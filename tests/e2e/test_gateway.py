@@ -81,6 +81,7 @@ def test_the_unit_is_hardened_and_healed(scene: Scene) -> None:
         level = float(said.rpartition(f"Overall exposure level for {unit}.service: ")[2].split()[0])
         assert level <= 1.5, said
     pid = scene.sh("systemctl show --property MainPID --value database").stdout.strip()
+    assert scene.sh(f"cat /proc/{pid}/oom_score_adj").stdout == "500\n", "the database is to outlive it"
     scene.sh(f"kill -9 {pid}")
     until(lambda: scene.echo() == "hello\n", 60, "systemd has started it again")
 

@@ -85,6 +85,7 @@ def test_joins(scene: Scene) -> None:
     found = container(scene)["HostConfig"]
     assert (found["ReadonlyRootfs"], found["CapDrop"], found["CapAdd"]) == (True, ["all"], None)
     assert (found["Privileged"], found["SecurityOpt"]) == (False, ["no-new-privileges"])
+    assert found["OomScoreAdj"] == 500
     assert found["RestartPolicy"] == {"Name": "always", "MaximumRetryCount": 0}
     assert found["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}}
     status = json.loads(scene.launch(place, "--status --json").stdout)
