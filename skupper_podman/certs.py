@@ -40,6 +40,12 @@ GATEWAY_AUTHORITY_LIFETIME: Final = datetime.timedelta(days=25 * 365)
 BACKDATE: Final = datetime.timedelta(minutes=5)
 """How far before its issue a certificate is valid already, so that a peer whose clock is late accepts it."""
 
+_COMMENT: Final = x509.ObjectIdentifier("2.16.840.1.113730.1.13")
+"""Netscape's comment, which every tool shows and none obeys."""
+_ONCE: Final = "to be exchanged once, number "
+"""How the comment begins of a certificate that its holder exchanges for another; the number follows."""
+_IA5: Final = 0x16
+
 KEY_BITS: Final = 2048
 
 
@@ -57,7 +63,10 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What is asked about a certificate. ``dns_names`` are in certificate order, empty ones left out."""
+    """What is asked about a certificate. ``dns_names`` are in certificate order, empty ones left out.
+
+    ``once`` is the number of one that its holder exchanges once for another, None for all others.
+    """
 
     subject: str
     issuer: str
@@ -67,6 +76,7 @@ class CertificateFacts:
     not_after: datetime.datetime
     is_authority: bool
     fingerprint: str
+    once: int | None = None
 
     def valid_at(self, now: datetime.datetime) -> bool:
         """True if ``now`` (aware) is within the validity of the certificate."""
@@ -134,16 +144,18 @@ def issue(
     lifetime: datetime.timedelta = LIFETIME,
     *,
     client_only: bool = False,
+    once: int | None = None,
 ) -> KeyPair:
     """A certificate for both ends of TLS, signed by ``authority``, with ``hosts`` as alternative names in this order.
 
-    It does not outlive the authority. With ``client_only`` nobody who checks takes it for a server's.
+    It does not outlive the authority. With ``client_only`` nobody who checks takes it for a server's; ``once`` numbers
+    one that is to be exchanged (:attr:`CertificateFacts.once`).
 
     Raises:
         CertificateError: the authority's certificate or key cannot be read.
     """
     public = load_key(key).public_key()
-    made = issue_to(public, authority, common_name, hosts, now, serial, lifetime, client_only=client_only)
+    made = issue_to(public, authority, common_name, hosts, now, serial, lifetime, client_only=client_only, once=once)
     return KeyPair(made, key)
 
 
@@ -157,6 +169,7 @@ def issue_to(
     lifetime: datetime.timedelta = LIFETIME,
     *,
     client_only: bool = False,
+    once: int | None = None,
 ) -> bytes:
     """As :func:`issue`, for a key whose private half is elsewhere. Raises as :func:`issue`."""
     parent, parent_key = _load(authority.certificate), load_key(authority.key)
@@ -169,6 +182,10 @@ def issue_to(
     names = alternative_names(hosts)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if once is not None:
+        text = f"{_ONCE}{once}".encode()
+        comment = x509.UnrecognizedExtension(_COMMENT, bytes((_IA5, len(text))) + text)
+        builder = builder.add_extension(comment, critical=False)
     return _pem(builder.sign(parent_key, hashes.SHA256()))
 
 
@@ -226,7 +243,18 @@ def facts(certificate: bytes) -> CertificateFacts:
         loaded.not_valid_after_utc,
         _is_authority(loaded),
         loaded.fingerprint(hashes.SHA256()).hex(":"),
+        _once(loaded),
     )
+
+
+def _once(certificate: x509.Certificate) -> int | None:
+    try:
+        value = certificate.extensions.get_extension_for_oid(_COMMENT).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return None
+    text = value.value[2:].decode("ascii", "replace") if isinstance(value, x509.UnrecognizedExtension) else ""
+    number = text.removeprefix(_ONCE)
+    return int(number) if number != text and number.isascii() and number.isdigit() else None
 
 
 def belongs(pair: KeyPair) -> bool:

@@ -45,6 +45,11 @@ class Bundle:
         return str(self.manifest.get("renewal") or "")
 
     @property
+    def exchange(self) -> int:
+        """For how many seconds the credential will be valid for which this one is to be exchanged; zero for never."""
+        return int(self.manifest.get("exchangeSeconds") or 0)
+
+    @property
     def bindings(self) -> List[Dict[str, Any]]:
         """Ports of servers here that the network reaches."""
         return list(self.manifest["bindings"])

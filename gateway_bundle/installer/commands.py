@@ -183,7 +183,8 @@ def _check_renewal(bundle: Bundle, credential: str, now: datetime.datetime) -> L
     try:
         Renewal(credential, bundle.renewal_url, now).authorities()
     except Failure as failure:
-        return [checks.Finding("renewal", None, failure.message)]
+        needed = bool(bundle.exchange)
+        return [checks.Finding("renewal", False if needed else None, failure.message, failure if needed else None)]
     return [checks.Finding("renewal", True, "the site can be asked to renew the credential")]
 
 

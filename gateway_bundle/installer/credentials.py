@@ -29,7 +29,10 @@ class Credentials:
         self.directory = os.path.join(bundle.path, LINK)
         """Where the credential can be read that is to be installed."""
         self.expires = self._end(self.files)
-        if known and bundle.generation <= int(known["generation"]):
+        self.kept = False
+        """Whether it is the one that is installed, and not the bundle's."""
+        # One that is to be exchanged is worth less than one of this host's own.
+        if known and (bundle.exchange or bundle.generation <= int(known["generation"])):
             self._keep_renewed()
 
     def _keep_renewed(self) -> None:
@@ -46,7 +49,7 @@ class Credentials:
                 return  # what is installed is damaged: the bundle's mends it
             if end > self.expires:
                 self.files.update(found)
-                self.directory, self.expires = place, end
+                self.directory, self.expires, self.kept = place, end, True
 
     @staticmethod
     def _end(files: Dict[str, bytes]) -> datetime.datetime:

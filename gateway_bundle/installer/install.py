@@ -6,6 +6,7 @@ stay.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ import time
 from typing import Any, Callable, Dict, Set
 
 from . import checks, kept, rendering, routers, state
+from .bundle import LINK
 from .failures import NO_LINK, NOT_STARTED, Failure
 from .files import Changes
 from .management import Management, ManagementError
+from .renewal import Renewal
 from .situation import Situation
 
 Say = Callable[[str], None]
@@ -45,6 +48,7 @@ class Launch:
             self._place()
             self._run()
             self._record()
+            self._exchange()
         except BaseException:
             self._take_back()
             raise
@@ -111,6 +115,7 @@ class Launch:
         """Write down how the credential is renewed; whether systemd must read that."""
         found = self._found
         lifetime = (found.credentials.expires - found.bundle.created).total_seconds()
+        lifetime = max(lifetime, found.bundle.exchange)
         return found.schedule.install(found.bundle, lifetime, self._changes)
 
     def _start(self) -> None:
@@ -184,6 +189,19 @@ class Launch:
         content = (json.dumps(record, indent=4, sort_keys=True) + "\n").encode()
         self._changes.write(found.places.state, content, 0o600)
         state.log(found.places, "launched generation %d as %s" % (found.bundle.generation, found.type))
+
+    def _exchange(self) -> None:
+        """The last thing: what fails after it would leave a bundle that is of no use any more."""
+        found = self._found
+        if not found.exchange:
+            return
+        now = datetime.datetime.now(datetime.timezone.utc)
+        try:
+            Renewal(found.places.credential, found.bundle.renewal_url, now).exchange(found.bundle.file(LINK))
+        except Failure as failure:
+            if not found.credentials.kept:
+                raise
+            self._say("Note: the credential of this host stays: %s" % failure.message)
 
     def _take_back(self) -> None:
         """Have everything as it was."""

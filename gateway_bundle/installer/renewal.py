@@ -52,6 +52,14 @@ class Renewal:
             self._note("")
             return done
 
+    def exchange(self, given: str) -> None:
+        """Take a new credential for the one in directory `given`; the site does that once. Raises Failure."""
+        with held(self.directory):
+            self._complete()
+            present, key = (read(os.path.join(given, name)) or b"" for name in (CERTIFICATE, KEY))
+            self._renew(present, key)
+            self._note("")
+
     def authorities(self) -> bytes:
         """The authorities of the site as it tells them; raises Failure if it cannot be asked."""
         return self._ask(None)
@@ -70,11 +78,16 @@ class Renewal:
         # Whoever trusts the site's new authorities has renewed; so the site knows when it can do without the old.
         if not (early or due <= self.now or self.authorities() != read(self._path(TRUST))):
             return "the credential is renewed from %s on" % due.strftime("%Y-%m-%d %H:%M UTC")
-        key, request = _request(present, read(self._path(KEY)) or b"")
+        made = self._renew(present, read(self._path(KEY)) or b"")
+        return "renewed until %s" % certificate.validity(made)[1].strftime("%Y-%m-%d %H:%M UTC")
+
+    def _renew(self, present: bytes, present_key: bytes) -> bytes:
+        """Get the certificate that follows `present`, and put it in place; raises Failure."""
+        key, request = _request(present, present_key)
         made, authorities = _answer(self._ask(request))
         self._take(made, key)
         self._learn(authorities)
-        return "renewed until %s" % certificate.validity(made)[1].strftime("%Y-%m-%d %H:%M UTC")
+        return made
 
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)

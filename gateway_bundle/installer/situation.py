@@ -5,10 +5,10 @@ import os
 import uuid
 from typing import List, Optional
 
-from . import checks, engines, rendering, routers, state, units
+from . import checks, engines, rendering, renewal, routers, state, units
 from .bundle import CONFIG, Bundle
 from .credentials import Credentials
-from .failures import OLDER, Failure
+from .failures import MISSING, OLDER, Failure
 from .files import read
 from .former import Former
 from .management import Management, ManagementError
@@ -54,6 +54,7 @@ class Situation:
         self.credentials = Credentials(bundle, self.places, None if self.anew else self.before)
         self.findings = [checks.clock(bundle, self.credentials.expires, now)]
         self.raise_findings()
+        self.exchange = self._exchange()
         self.router = routers.choose(bundle, self.places, options.router) if self.type == "service" else None
         self.runner = Runner(self.places, self.type)
         self.elsewhere = self._runs_elsewhere()
@@ -86,6 +87,16 @@ class Situation:
                 "this bundle is generation %d, installed is %d" % (self.bundle.generation, installed),
                 "to go back: launch.py --rollback, or --force",
             )
+
+    def _exchange(self) -> bool:
+        """Whether the bundle's credential is to be exchanged for one of this host's own."""
+        if not self.bundle.exchange:
+            return False
+        reason = renewal.unable()
+        if reason:
+            raise Failure(MISSING, reason, "make the bundle without --launch-within")
+        known = self.before or {}
+        return not self.credentials.kept or int(known["generation"]) < self.bundle.generation
 
     def raise_findings(self) -> None:
         """Raise the failure of the first finding that has one."""
@@ -224,6 +235,8 @@ class Situation:
             lines.append("run %s" % self.router.title)
         lines.append("write %s" % self.places.config)
         lines.append("write the credential to %s (files 0600, directories 0700)" % self.places.certificates)
+        if self.exchange:
+            lines.append("exchange it at %s for one with a key that is made here" % self.bundle.renewal_url)
         if self.runner.supervised and self.here:
             lines.append("write %s" % self.places.unit)
         reason = self.not_renewed

@@ -49,6 +49,7 @@ class GenerateBundle:
     self_contained: bool = flag("self-contained", "bool", "Put the embedded router with all it needs into the bundle")
     with_image: bool = flag("with-image", "bool", "Put the image of the router into the bundle")
     expiry: int = flag("expiry", "duration", "Time in which the gateway's credential is valid", default=365 * _DAY)
+    launch_within: int = flag("launch-within", "duration", "Make a bundle that is good for one launch, in this time")
     ingress_host: str = flag("ingress-host", "string", "One of the site's ingress hosts (default: the first)")
     create_services: bool = flag("create-services", "bool", "Create services of bindings that this site does not have")
     force: bool = flag("force", "bool", "Overwrite a file that is no bundle")
@@ -71,9 +72,15 @@ def generate_bundle(session: Session, options: GenerateBundle, arguments: tuple[
 
     The bundle holds the gateway's private key, and is written with mode 0600. Launched on a host, it connects to this
     site; launched again with a newer bundle, it is updated in place. To revoke its credential: skupper gateway delete.
+
+    With --launch-within the file is of no use after that time, and who launches it first is the only one to get a
+    lasting credential: that host makes a key of its own, and the site exchanges the bundle's credential once.
     """
     if options.expiry <= 0:
         raise UsageError("--expiry must be a time to come")
+    once = "launch-within" in session.given
+    if once and not 0 < options.launch_within < options.expiry:
+        raise UsageError("--launch-within must be a time to come, and shorter than --expiry")
     found = read_definition(Path(arguments[0]))
     definition = found.definition
     path = Path(arguments[1]) / f"{definition.name}.tar.gz"
@@ -84,6 +91,7 @@ def generate_bundle(session: Session, options: GenerateBundle, arguments: tuple[
         tls=tls_files(definition, Path(arguments[0]).parent),
         self_contained=options.self_contained,
         with_image=options.with_image,
+        launch_within=datetime.timedelta(seconds=options.launch_within / SECOND) if once else None,
     )
     platform = session.platform()
     missing = _missing_services(platform, definition) if options.create_services else ()

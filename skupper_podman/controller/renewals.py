@@ -32,6 +32,7 @@ from skupper_podman.renewallog import Renewal, RenewalLog
 from skupper_podman.rotation import BRIDGES_FILE, Lineage
 
 NOT_OURS: Final = Refusal(403, "the certificate was not issued by this site, or is not trusted any more")
+SPENT: Final = Refusal(403, "the credential of this bundle was exchanged already, or a newer bundle was made")
 ENDED: Final = Refusal(403, "the certificate has ended")
 UNUSABLE: Final = Refusal(500, "the site cannot issue certificates now")
 
@@ -43,6 +44,8 @@ class _Issuer:
     pair: certs.KeyPair
     lifetime: datetime.timedelta
     client_only: bool
+    generation: int | None = None
+    """Of the last bundle, where it is a gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,16 @@ class Renewals:
                 request.public, issuer.pair, present.subject, (), now, lifetime=issuer.lifetime,
                 client_only=issuer.client_only,
             )  # fmt: skip
+            # Only now: what cannot be answered is no exchange.
+            spent = present.once is not None and not self._spend(present, issuer, now)
             authority, until = certs.facts(lineage.trusted).fingerprint, certs.facts(made).not_after
-            self._note(present.subject, Renewal(authority, now, until))
+            if not spent:
+                self._note(present.subject, Renewal(authority, now, until))
         except SkupperError as error:
             log(f"renewals: {error.message}")
             raise ClaimRefusedError(UNUSABLE) from None
+        if spent:
+            raise ClaimRefusedError(SPENT)
         log(f"certificate of {present.subject[:64]!r} renewed")
         return dump_answer(made, lineage.trusted)
 
@@ -99,14 +107,27 @@ class Renewals:
         directory = self.settings.gateways / name
         try:
             found = [read_bytes(directory / path) for path in (AUTHORITY_CERTIFICATE, AUTHORITY_KEY, RECORD_FILE)]
-            authority, key, record = (content or b"" for content in found)
-            validity = parse_gateway_record(name, record).validity
+            authority, key, content = (part or b"" for part in found)
+            record = parse_gateway_record(name, content)
         except SkupperError:
             return None  # deleted, or damaged: then a fresh bundle is needed anyway
         pair = certs.KeyPair(authority, key)
         if not (certs.belongs(pair) and certs.issuer_of(certificate, authority)):
             return None
-        return _Issuer(pair, validity, client_only=True)
+        return _Issuer(pair, record.validity, client_only=True, generation=record.generation)
+
+    def _spend(self, present: certs.CertificateFacts, issuer: _Issuer, now: datetime.datetime) -> bool:
+        """Note that a certificate which is exchanged once is exchanged now; whether that is so.
+
+        Raises:
+            SkupperError: it cannot be noted.
+        """
+        spent = RenewalLog(Tree(self.settings.directory))
+        name = f"{present.subject} {present.fingerprint}"
+        if present.once != issuer.generation or name in spent.renewals():
+            return False
+        spent.note(name, Renewal("", now, present.not_after))
+        return True
 
     def _note(self, subject: str, renewal: Renewal) -> None:
         try:

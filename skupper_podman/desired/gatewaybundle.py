@@ -39,12 +39,14 @@ ROUTERS_BELOW: Final = "3.0.0"
 @dataclass(frozen=True, slots=True)
 class BundleGeneration:
     """What is bundled: the definition, the how manieth bundle of this gateway it is, when it was made, and whether it
-    is for the very host (``local``)."""
+    is for the very host (``local``). With ``exchange`` the first launch exchanges its credential for one of that
+    lifetime."""
 
     definition: GatewayDefinition
     number: int
     created: datetime.datetime
     kind: GatewayKind = "bundle"
+    exchange: datetime.timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def make_bundle(
         "site": {"id": site.id, "name": site.name, "caSha256": hashlib.sha256(secrets.site_authority).hexdigest()},
         "edge": {"host": site.host, "port": site.port},
         "renewal": site.renewal_url,
+        "exchangeSeconds": int(generation.exchange.total_seconds()) if generation.exchange else 0,
         "router": {
             "minVersion": MIN_ROUTER,
             "belowVersion": ROUTERS_BELOW,

@@ -32,6 +32,8 @@ def dump_gateway_record(record: GatewayRecord) -> bytes:
         "services": list(record.services),
         "definition": dump_gateway(record.definition).decode(),
     }
+    if record.lifetime is not None:
+        document["lifetimeSeconds"] = int(record.lifetime.total_seconds())
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
@@ -57,8 +59,9 @@ def parse_gateway_record(name: str, content: bytes) -> GatewayRecord:
             edge_port=int(value["edge"]["port"]),
             router_id=str(value["routerId"]),
             services=tuple(str(item) for item in value["services"]),
+            lifetime=datetime.timedelta(seconds=int(value["lifetimeSeconds"])) if "lifetimeSeconds" in value else None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidError) as error:
+    except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidError) as error:
         raise InvalidError(
             f"the record of gateway {name} is damaged: {error}", f"to remove it: skupper gateway delete {name}"
         ) from None

@@ -119,7 +119,8 @@ class GatewayRecord:
     """What a site keeps of a gateway it gave a credential to.
 
     ``generation`` counts its bundles; ``expires`` is the end of the credential of the last one. ``services`` are those
-    that were made for it.
+    that were made for it. ``lifetime`` is that of a credential that takes the place of the bundle's, if that one is
+    good for one launch and no more; else None.
     """
 
     definition: GatewayDefinition
@@ -132,6 +133,7 @@ class GatewayRecord:
     edge_port: int
     router_id: str
     services: tuple[str, ...] = ()
+    lifetime: datetime.timedelta | None = None
 
     @property
     def name(self) -> str:
@@ -140,8 +142,13 @@ class GatewayRecord:
 
     @property
     def validity(self) -> datetime.timedelta:
-        """How long each of its credentials is valid."""
-        return self.expires - self.created
+        """How long each credential that it renews is valid."""
+        return self.lifetime or self.expires - self.created
+
+    @property
+    def awaits_launch(self) -> bool:
+        """Whether its bundle is good for one launch, and has not been launched."""
+        return self.lifetime is not None and self.expires - self.created < self.lifetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +209,8 @@ class GatewayRequest:
     """A bundle asked for. ``ingress_host`` empty is the site's first; ``validity`` that of the credential.
 
     ``tls`` are the files of bridges that speak TLS, by directory and name. ``self_contained`` puts a router into the
-    bundle, ``with_image`` the image of one. ``services`` are those made for the gateway, None for those it had.
+    bundle, ``with_image`` the image of one. ``services`` are those made for the gateway, None for those it had. With
+    ``launch_within`` the bundle's own credential is valid only that long, and exchanged by the first launch.
     """
 
     definition: GatewayDefinition
@@ -214,3 +222,4 @@ class GatewayRequest:
     self_contained: bool = False
     with_image: bool = False
     services: tuple[str, ...] | None = None
+    launch_within: datetime.timedelta | None = None

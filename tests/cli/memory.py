@@ -217,11 +217,13 @@ class MemoryPlatform:
         site = self._site()
         name, before = request.definition.name, self.gateways_by_name.get(request.definition.name)
         generation = before.generation + 1 if before else 1
-        expires = ISSUED + request.validity
+        expires = ISSUED + (request.launch_within or request.validity)
+        lifetime = request.validity if request.launch_within else None
         kept = before.services if before else ()
         record = GatewayRecord(
             request.definition, request.kind, request.type, generation, ISSUED, expires, "192.0.2.5", 45671,
             f"skupper-gateway-{name}", kept if request.services is None else request.services,
+            lifetime,
         )  # fmt: skip
 
         def do() -> None:
@@ -234,7 +236,7 @@ class MemoryPlatform:
 
         def bundle() -> Bundle:
             return make_bundle(
-                BundleGeneration(request.definition, generation, ISSUED, request.kind),
+                BundleGeneration(request.definition, generation, ISSUED, request.kind, lifetime),
                 BundleSite(SITE_ID, site.name, "192.0.2.5", 45671, "1.9.6"),
                 BundleSecrets(b"CERT", b"KEY", b"OWN", b"CA", expires, request.tls),
                 BundleRouter("image"), bundle_programs(),

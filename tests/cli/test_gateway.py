@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import stat
@@ -49,6 +50,14 @@ def test_a_bundle_and_its_successor(site: Terminal, tmp_path: Path, config: Path
     assert platform.gateways()[0].generation == 2
 
 
+def test_a_bundle_for_one_launch(site: Terminal, tmp_path: Path, config: Path, platform: MemoryPlatform) -> None:
+    words = ("gateway", "generate-bundle", str(config), str(tmp_path), "--launch-within", "30m", "--expiry", "240h")
+    assert site(*words).code == 0
+    (record,) = platform.gateways()
+    assert (record.awaits_launch, record.expires - record.created) == (True, datetime.timedelta(minutes=30))
+    assert manifest(tmp_path / "database.tar.gz")["exchangeSeconds"] == 240 * 3600
+
+
 def test_dry_run_writes_nothing(site: Terminal, tmp_path: Path, config: Path, platform: MemoryPlatform) -> None:
     answer = site("gateway", "generate-bundle", str(config), str(tmp_path), "--dry-run")
     assert "create record of gateway database" in answer.out
@@ -75,6 +84,8 @@ def test_what_stands_in_the_way(site: Terminal, tmp_path: Path, config: Path, pl
     (tmp_path / "database.tar.gz").write_text("mine")
     assert "is no bundle" in refused(str(config), str(tmp_path))
     assert "--expiry must be" in refused(str(config), str(tmp_path), "--expiry", "0s")
+    for within in ("0s", "-1h", "8760h"):
+        assert "--launch-within must be" in refused(str(config), str(tmp_path), "--launch-within", within)
     config.write_text("name: g\nbindings: [{service: {address: db, ports: [x]}}]")
     assert "line 2: x is not a valid port" in refused(str(config), str(tmp_path))
     assert (tmp_path / "database.tar.gz").read_text() == "mine"

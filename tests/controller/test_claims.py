@@ -57,6 +57,7 @@ class Served:
         self.settings = ClaimSettings(
             "127.0.0.1", 0, directory / "claims", directory / "ca", directory / "server", directory / "site.json"
         )
+        self.trust = CA.certificate
         self.store = ClaimStore(Tree(directory / "claims"))
         self.port = 0
 
@@ -95,7 +96,7 @@ class Served:
         self, path: str = "/c1?site-version=1.9.6", body: bytes = b"sesame", method: str = "POST", **headers: str
     ) -> tuple[int, str]:
         """Status and body of the answer, over the wire as in the reference."""
-        context = ssl.create_default_context(cadata=CA.certificate.decode())
+        context = ssl.create_default_context(cadata=self.trust.decode())
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=PATIENCE, context=context)
         try:
             connection.request(method, path, body, {key.replace("_", "-"): value for key, value in headers.items()})

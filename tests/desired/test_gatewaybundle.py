@@ -158,6 +158,11 @@ def test_a_gateways_certificate_is_no_servers(authorities: dict[str, certs.KeyPa
 def test_a_record_is_read_back() -> None:
     record = GatewayRecord(DEFINITION, "local", "podman", 7, NOW, NOW, "h", 1, "skupper-gateway-database", ("db",))
     assert parse_gateway_record("database", dump_gateway_record(record)) == record
+    year = datetime.timedelta(days=365)
+    once = dataclasses.replace(record, expires=NOW + year / 365, lifetime=year)
+    assert parse_gateway_record("database", dump_gateway_record(once)) == once
+    assert (once.validity, once.awaits_launch, record.awaits_launch) == (year, True, False)
+    assert not dataclasses.replace(once, expires=NOW + 1.001 * year).awaits_launch
     for content in (b"", b"[]", b"{}", dump_gateway_record(record).replace(b'"version": 1', b'"version": 2')):
         with pytest.raises(InvalidError, match="the record of gateway database is damaged"):
             parse_gateway_record("database", content)

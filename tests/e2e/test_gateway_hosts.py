@@ -140,6 +140,41 @@ def test_the_site_has_another_address(scene: Scene) -> None:
     scene.sh(f"{place}/remove.py")
 
 
+def test_good_for_one_launch(scene: Scene) -> None:
+    """The first to launch it gets a lasting credential for a key of its own; the next one gets nothing."""
+
+    def key(place: str) -> str:
+        return scene.sh(f"sha256sum < '{place}'/skupper-router-certs/conn1-profile/tls.key").stdout
+
+    installed = "/var/lib/skupper/bundle/database"
+    place = scene.bundle(definition(BINDING), "--self-contained", "--launch-within", "1h", into="once")
+    assert str(scene.gateways()["database"]["problem"]).startswith("its bundle is to be launched until ")
+    assert "ok   renewal:" in scene.launch(place, "--check").stdout
+    scene.launch(place)
+    until(lambda: scene.echo() == "hello\n", 60, "the server answers at the site")
+    assert key(installed) != key(place)
+    status = json.loads(scene.launch(place, "--status --json").stdout)
+    assert (status["credentialDaysLeft"], status["link"], status["problems"]) == (364, "up", [])
+    assert (scene.gateways()["database"]["problem"], scene.gateways()["database"]["daysLeft"]) == (None, 364)
+    assert "already running" in scene.launch(place).stdout
+    scene.sh("cp /home/database.tar.gz /home/stolen.tar.gz")
+    scene.sh(f"mkdir /home/{USER}/stolen && tar -xzf /home/stolen.tar.gz -C /home/{USER}/stolen", user=USER)
+    refused = scene.launch(f"/home/{USER}/stolen", user=USER, expect=1).stderr
+    assert "the credential of this bundle was exchanged already" in refused
+    assert scene.sh(f"ls -A /home/{USER}/.local/share/skupper", user=USER, expect=None).returncode != 0
+    before, pid = key(installed), scene.sh("systemctl show --property MainPID --value database").stdout
+    newer = scene.bundle(definition(BINDING, ("more", 15433)), "--self-contained", "--launch-within", "1h", into="new")
+    scene.launch(newer)
+    until(lambda: scene.echo("more") == "hello\n", 60, "the second service answers")
+    assert scene.sh("systemctl show --property MainPID --value database").stdout == pid
+    assert key(installed) not in (before, key(newer))
+    assert "Note" not in scene.launch(newer, "--rollback").stdout
+    scene.sh(f"cd {newer} && ./remove.py")
+    refused = scene.launch(newer, expect=1).stderr
+    assert "the credential of this bundle was exchanged already" in refused
+    assert scene.sh("ls -d /var/lib/skupper", expect=None).returncode != 0
+
+
 def test_it_listens_below_1024(scene: Scene) -> None:
     """A router gets the one right that this needs when a forward needs it, and a forward that is added says so."""
     place = scene.bundle(definition(BINDING), "--self-contained", into="high")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from skupper_podman import certs
-from skupper_podman.certrequests import parse_request
+from skupper_podman.certrequests import dump_request, parse_answer, parse_request
 from skupper_podman.desired.gatewayrecords import (
     AUTHORITY_CERTIFICATE,
     AUTHORITY_KEY,
@@ -46,6 +46,7 @@ class Renewing:
         self.credential = scene.directory / "home/.local/share/skupper/bundle/test/skupper-router-certs/conn1-profile"
         now = datetime.datetime.now(datetime.UTC)
         write(directory / "ca", scene.site)
+        self.served.trust = scene.site.certificate
         write(directory / "server", certs.issue(scene.site, "skupper-router", SITE.ingress_hosts, certs.new_key(), now))
         self.records = directory / "gateways"
         object.__setattr__(self.served.settings, "gateways", self.records)
@@ -148,6 +149,36 @@ def test_renewed_while_connections_stay(renewing: Renewing, router: str) -> None
         assert (status["link"], status["credentialDaysLeft"], status["problems"]) == ("up", 29, [])
         assert "already running" in scene.run(place / "launch.py", env=env).stdout
         assert renewing.pair == after
+
+
+def test_what_is_good_for_one_exchange(renewing: Renewing) -> None:
+    """It brings a credential as lasting as the record says, once; that of another bundle brings none."""
+    now = datetime.datetime.now(datetime.UTC)
+
+    def given(number: int) -> certs.KeyPair:
+        return certs.issue(
+            renewing.scene.own, NAME, (), certs.new_key(), now, lifetime=DAY / 24, client_only=True, once=number
+        )
+
+    first, older = given(1), given(0)
+
+    def work() -> None:
+        def ask(pair: certs.KeyPair) -> tuple[int, str]:
+            return renewing.served.ask(RENEWAL_PATH, dump_request(pair, certs.new_key()))
+
+        status, answer = ask(first)
+        assert status == 200
+        made = certs.facts(parse_answer(answer.encode())[0])
+        assert made.not_after > now + 29 * DAY
+        assert (made.subject, made.once) == (NAME, None)
+        spent = (403, "the credential of this bundle was exchanged already, or a newer bundle was made\n")
+        assert ask(first) == ask(older) == spent
+        renewing.forget()
+        assert ask(given(1))[0] == 403
+
+    renewing.served.run(work)
+    # Who asks whether the gateway renewed finds that it did, under its own name.
+    assert NAME in RenewalLog(Tree(renewing.served.directory / "claims")).renewals()
 
 
 def test_only_when_it_is_time_or_asked_for(renewing: Renewing) -> None:

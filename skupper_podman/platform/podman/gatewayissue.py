@@ -6,7 +6,6 @@ authority already, the next bundle is signed by the same.
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import replace
 
 from skupper_podman import SKUPPER_VERSION, __version__, certs
@@ -30,7 +29,7 @@ from skupper_podman.desired.tokens import renewal_url
 from skupper_podman.errors import ConflictError, PlatformError, UsageError
 from skupper_podman.gateway.programs import bundle_programs
 from skupper_podman.model.gateway import ROUTER_PREFIX, GatewayRecord, GatewayRequest, check_gateway_name
-from skupper_podman.model.site import EDGE_PORT
+from skupper_podman.model.site import EDGE_PORT, SiteSpec
 from skupper_podman.plan import Step, Verb
 from skupper_podman.platform import GatewayPlan
 from skupper_podman.platform.podman.context import Context
@@ -55,21 +54,27 @@ def plan_gateway_bundle(context: Context, request: GatewayRequest) -> GatewayPla
             f"choose another name, or remove it: skupper gateway delete {name}",
         )
     now = context.now().replace(microsecond=0)
-    issue = _Issue(context, site, request, now)
+    renews = _renews(site)
+    within = request.launch_within
+    if within is not None and not renews:
+        raise UsageError(
+            f"a bundle that is good for one launch needs a site that renews credentials: {_why_not(spec)}",
+            "or without --launch-within",
+        )
     record = GatewayRecord(
         request.definition, request.kind, request.type, (before.generation if before else 0) + 1, now,
-        now + request.validity, host, port, ROUTER_PREFIX + name, _services(request, before),
+        now + (within or request.validity), host, port, ROUTER_PREFIX + name, _services(request, before),
+        request.validity if within else None,
     )  # fmt: skip
-    renews = _renews(site)
+    issue = _Issue(site, request, record)
     url = renewal_url(host, spec.claims_port or 0) if renews else ""
     place = BundleSite(spec.site_id, spec.name, host, port, SKUPPER_VERSION, renewal_url=url)
-    generation = BundleGeneration(record.definition, record.generation, now, record.kind)
+    generation = BundleGeneration(record.definition, record.generation, now, record.kind, record.lifetime)
 
     def bundle() -> Bundle:
         return make_bundle(generation, place, issue.secrets(), _router(context, request), bundle_programs())
 
     named = sorted({bridge.service for bridge in request.definition.bindings})
-    why = "this site has no claims port" if not spec.serves_claims else "to have it renewed, first: skupper init"
     facts = {
         "name": name,
         "generation": record.generation,
@@ -77,9 +82,13 @@ def plan_gateway_bundle(context: Context, request: GatewayRequest) -> GatewayPla
         "port": port,
         "expires": record.expires.isoformat(),
         "undefined": [service for service in named if site.service(service) is None],
-        "warnings": [] if renews else [f"its credential will not be renewed by itself: {why}"],
+        "warnings": [] if renews else [f"its credential will not be renewed by itself: {_why_not(spec)}"],
     }
     return GatewayPlan(tuple(_issue_steps(context, site, issue, record, before)), bundle, facts)
+
+
+def _why_not(spec: SiteSpec) -> str:
+    return "this site has no claims port" if not spec.serves_claims else "to have it renewed, first: skupper init"
 
 
 def _renews(site: Observation) -> bool:
@@ -98,9 +107,9 @@ def _services(request: GatewayRequest, before: GatewayRecord | None) -> tuple[st
 class _Issue:
     """The authority of a gateway and what it signs; the authority is that of an earlier bundle where there is one."""
 
-    def __init__(self, context: Context, site: Observation, request: GatewayRequest, now: datetime.datetime) -> None:
-        self._now = now
+    def __init__(self, site: Observation, request: GatewayRequest, record: GatewayRecord) -> None:
         self._request = request
+        self._record = record
         self._site = site
         name = request.definition.name
         files = (
@@ -109,6 +118,7 @@ class _Issue:
             else [None, None]
         )
         kept = certs.KeyPair(*(file.content if file else b"" for file in files))
+        now = record.created
         self.authority = authority_until(kept, name, now, now + request.validity, certs.new_key)
         self.is_new = self.authority is not kept
 
@@ -116,9 +126,11 @@ class _Issue:
         """A new credential."""
         trust = self._site.trees.file(self._site.names.site_server, "ca.crt")
         name = ROUTER_PREFIX + self._request.definition.name
+        record = self._record
         pair = certs.issue(
-            self.authority, name, (), certs.new_key(), self._now, lifetime=self._request.validity, client_only=True
-        )
+            self.authority, name, (), certs.new_key(), record.created, lifetime=record.expires - record.created,
+            client_only=True, once=record.generation if record.lifetime else None,
+        )  # fmt: skip
         return BundleSecrets(
             pair.certificate,
             pair.key,

@@ -78,6 +78,8 @@ def _linked(site: Observation, record: GatewayRecord, answers: RouterAnswers, no
     problem, fix = _outdated(site, record, now)
     row = next((row for row in rows if is_link_of(row, record.name)), None)
     if row is None:
+        if record.awaits_launch and not problem:
+            problem, fix = f"its bundle is to be launched until {record.expires:%Y-%m-%d %H:%M} UTC", "launch it"
         fix = fix or "look at it on its host: ./launch.py --status"
         return _Seen(GatewayStatus(record, False, problem=problem or "it is not connected", fix=fix))
     properties = row.get("properties")
@@ -91,6 +93,8 @@ def _linked(site: Observation, record: GatewayRecord, answers: RouterAnswers, no
 def _outdated(site: Observation, record: GatewayRecord, now: datetime.datetime) -> tuple[str, str]:
     """What of the last bundle is of no use any more, and how to mend it; empty texts if all is."""
     fresh = _next(record)
+    if record.expires <= now and record.awaits_launch:
+        return f"its bundle was not launched until {record.expires:%Y-%m-%d %H:%M} UTC", fresh
     if record.expires <= now:
         return f"its credential expired {record.expires:%Y-%m-%d}", fresh
     spec = site.spec
