@@ -32,6 +32,7 @@ class Launch:
         self._say = say
         self._changes = Changes()
         self._kept = ""
+        self._changed_live = False
 
     def apply(self) -> None:
         """Carry it out; raises Failure, and then what was there before is there again."""
@@ -143,17 +144,21 @@ class Launch:
         found = self._found
         if not (found.gone or found.added):
             return
+        self._changed_live = True
         try:
-            with self._management(10.0) as router:
-                for kind, item in found.gone:
-                    router.delete(kind, str(item["name"]))
-                for kind, item in found.added:
-                    router.create(kind, item)
+            self._change_bridges(found.gone, found.added)
         except ManagementError as error:
             if found.elsewhere:
                 raise Failure(1, "the running router cannot be changed: %s" % error, "restart it there") from error
             self._say("the running router cannot be changed (%s): restarting it" % error)
             self._start()
+
+    def _change_bridges(self, gone: rendering.Config, added: rendering.Config) -> None:
+        with self._management(10.0) as router:
+            for kind, item in gone:
+                router.delete(kind, str(item["name"]))
+            for kind, item in added:
+                router.create(kind, item)
 
     def _management(self, timeout: float) -> Management:
         return Management(self._found.management_port, self._found.places.credential, timeout)
@@ -213,6 +218,8 @@ class Launch:
                 found.runner.uninstall()
                 found.schedule.remove()
         self._changes.undo()
+        if self._changed_live and not found.restart:
+            self._change_back()
         with contextlib.suppress(Failure, OSError):
             if found.runner.supervised and found.here:
                 found.runner.systemd.attempt("daemon-reload")
@@ -226,6 +233,16 @@ class Launch:
             remains = [found.places.directory] + ([found.places.private] if found.places.system else [])
             for place in remains:
                 shutil.rmtree(place, ignore_errors=True)
+
+    def _change_back(self) -> None:
+        """Have the router that runs as it was; each change may not have been made."""
+        found = self._found
+        for pair in reversed(found.added):
+            with contextlib.suppress(ManagementError):
+                self._change_bridges([pair], [])
+        for pair in reversed(found.gone):
+            with contextlib.suppress(ManagementError):
+                self._change_bridges([], [pair])
 
     def await_link(self) -> None:
         """Wait until the site has let the gateway in; raises Failure with the reason if it does not in time."""

@@ -256,6 +256,26 @@ def test_in_the_foreground(scene: Scene) -> None:
         assert not data.parent.exists()
 
 
+def test_a_change_that_fails_in_the_end_is_taken_back(scene: Scene) -> None:
+    """Also in the router that runs, which had taken it up already."""
+    with echo() as port:
+        place = scene.bundle(definition(("one", port)), "first")
+        scene.start(place / "launch.py", "--foreground")
+        until(lambda: works(scene, "one"), 20, "the server answers at the site")
+        data = scene.directory / "home/.local/share/skupper/bundle/test"
+        before = {name: (data / name).read_bytes() for name in ("state.json", "config/skrouterd.json")}
+        (data / "install.log").unlink()
+        (data / "install.log").mkdir()  # the last thing that is written
+        newer = scene.bundle(definition(("two", port)), "second", generation=2)
+        done = scene.run(newer / "launch.py")
+        assert (done.returncode, done.stderr) == (1, f"Error: Is a directory: {data}/install.log\n")
+        assert {name: (data / name).read_bytes() for name in before} == before
+        until(lambda: works(scene, "one"), 10, "what was there answers again")
+        assert not works(scene, "two")
+        status = json.loads(scene.run(place / "launch.py", "--status", "--json").stdout)
+        assert (status["generation"], [item["inRouter"] for item in status["bindings"]]) == (1, [True])
+
+
 def test_strangers_do_not_manage_the_router(scene: Scene) -> None:
     with echo() as port:
         place = scene.bundle(definition(("one", port)), "b")
