@@ -19,8 +19,11 @@ _NOWHERE = "skrouterd could not be found. Please 'install skrouterd'"
 class Router:
     """The router: the words that run it, the environment they need, its version.
 
-    `digest` names one that comes from the bundle; `unpacked` is where it is or will be.
+    `digest` names one that comes from the bundle; `unpacked` is where it is or will be. One that `notifies` tells
+    systemd when it is ready, and then that it is alive.
     """
+
+    notifies = False
 
     def __init__(
         self, words: List[str], env: Dict[str, str], version: str, digest: str = "", unpacked: str = ""
@@ -97,7 +100,9 @@ def _embedded(facts: Dict[str, str], places: Places) -> Router:
     digest = str(facts["digest"])
     where = os.path.join(places.runtimes, digest[:16])
     words, env = command(where)
-    return Router(words, env, str(facts.get("version", "")), digest, where)
+    found = Router(words, env, str(facts.get("version", "")), digest, where)
+    found.notifies = bool(facts.get("notifies"))  # routers of older bundles do not
+    return found
 
 
 def command(where: str) -> Tuple[List[str], Dict[str, str]]:

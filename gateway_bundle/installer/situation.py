@@ -165,7 +165,7 @@ class Situation:
             return units.container_unit(self.places, self.words, self.runner.engine.path)
         assert self.router is not None
         env = dict(self.router.env, SKUPPER_SITE_ID=self.site_id)
-        return units.service_unit(self.places, self.words, env, self._low_ports)
+        return units.service_unit(self.places, self.words, env, self._low_ports, self.router.notifies)
 
     @property
     def _low_ports(self) -> bool:

@@ -15,7 +15,7 @@ OOM_SCORE = 500
 
 _COMMON = """\
 NoNewPrivileges=yes
-RestrictAddressFamilies=AF_INET AF_INET6
+RestrictAddressFamilies=%s
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -26,7 +26,9 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 UMask=0077
 LimitNOFILE=65536
+LimitCORE=0
 """
+_NETWORK = "AF_INET AF_INET6"
 
 _SYSTEM = """\
 ProtectSystem=strict
@@ -47,10 +49,15 @@ RemoveIPC=yes
 """
 
 
-def service_unit(places: Places, words: List[str], env: Dict[str, str], low_ports: bool) -> bytes:
-    """The unit around a router; with `low_ports` it may listen below 1024."""
+def service_unit(
+    places: Places, words: List[str], env: Dict[str, str], low_ports: bool, notifies: bool = False
+) -> bytes:
+    """The unit around a router; with `low_ports` it may listen below 1024.
+
+    One that `notifies` has started when it listens, and is started again if it says nothing for a minute.
+    """
     lines = [_head(places)]
-    lines += ["Type=simple"]
+    lines += ["Type=notify", "NotifyAccess=main", "WatchdogSec=60"] if notifies else ["Type=simple"]
     lines += ["Environment=" + quoted("%s=%s" % item) for item in sorted(env.items())]
     lines += ["ExecStart=" + " ".join(quoted(word) for word in words)]
     lines += [_again(), "OOMScoreAdjust=%d" % OOM_SCORE, ""]
@@ -60,7 +67,8 @@ def service_unit(places: Places, words: List[str], env: Dict[str, str], low_port
         capabilities = "CAP_NET_BIND_SERVICE" if low_ports else ""
         lines += ["CapabilityBoundingSet=" + capabilities, "AmbientCapabilities=" + capabilities]
         lines += [restrictions.rstrip()]
-    lines += ["MemoryDenyWriteExecute=yes", _COMMON.rstrip(), "", _foot(places)]
+    common = _COMMON % (_NETWORK + " AF_UNIX" if notifies else _NETWORK)
+    lines += ["MemoryDenyWriteExecute=yes", common.rstrip(), "", _foot(places)]
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -96,7 +104,7 @@ def renewal_units(places: Places, words: List[str], seconds: int, own_user: bool
         lines += ["CapabilityBoundingSet="]
         # A container's files are root's: it stays root, without a capability.
         lines += [(_SYSTEM if own_user else _SYSTEM.replace("PrivateUsers=yes\n", "")).rstrip()]
-    lines += [_COMMON.rstrip()]
+    lines += [(_COMMON % _NETWORK).rstrip()]
     timer = [MARK + places.name, "[Unit]"]
     timer += ["Description=When the credential of Skupper gateway %s is looked at" % places.name, "", "[Timer]"]
     timer += ["OnActiveSec=%d" % min(seconds, 120), "OnUnitActiveSec=%d" % seconds]

@@ -54,7 +54,8 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The archive (``tar.gz``) and what a host must know of it: ``machine``, ``digest``, ``python``, ``version``."""
+    """The archive (``tar.gz``) and what a host must know of it: ``machine``, ``digest``, ``python``, ``version``, and
+    that it ``notifies`` a service manager that it is ready and alive."""
 
     archive: bytes = field(repr=False)
     facts: Mapping[str, str]
@@ -88,6 +89,7 @@ def runtime(cache: Path, version: str) -> Runtime:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "version": version,
+        "notifies": "yes",
         "digest": hashlib.sha256(archive).hexdigest(),
     }
     return Runtime(archive, facts)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Final
 
 from skupper_podman.errors import SkupperError
+from skupper_podman.notify import Notifier
 from skupper_podman.routerd.log import Log
 from skupper_podman.routerd.loop import Loop
 from skupper_podman.routerd.management.config import parse
@@ -85,9 +87,22 @@ def run(path: Path, log: Log) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    _tell_manager(loop, Notifier(os.environ))
     loop.run()
     loop.close()
     return 0
+
+
+def _tell_manager(loop: Loop, notifier: Notifier) -> None:
+    """Tell a service manager that what is configured listens, and from then on that the loop goes round."""
+    notifier.ready()
+
+    def again() -> None:
+        notifier.alive()
+        loop.call_later(notifier.watchdog / 3, again)
+
+    if notifier.watchdog:
+        again()
 
 
 def _normal(argv: list[str]) -> list[str]:

@@ -38,13 +38,13 @@ def build(paths: Paths, env: Mapping[str, str], told: Callable[[str], None] | No
     # Imported here, because a process that stands by must be small.
     from skupper_podman.desired.names import Names
     from skupper_podman.files import read_bytes
+    from skupper_podman.notify import Notifier
     from skupper_podman.platform.podman.api import PodmanApi
     from skupper_podman.platform.podman.context import real_context
     from skupper_podman.platform.podman.endpoint import parse_document, resolve
     from skupper_podman.supervisor.heal import Medic
     from skupper_podman.supervisor.learner import Learner
     from skupper_podman.supervisor.loop import Crew, Loop
-    from skupper_podman.supervisor.notify import Notifier
     from skupper_podman.supervisor.observe import Observer
     from skupper_podman.supervisor.renewals import Renewals
     from skupper_podman.supervisor.revive import SocketUnit

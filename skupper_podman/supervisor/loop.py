@@ -21,13 +21,13 @@ from types import FrameType
 
 from skupper_podman.errors import SkupperError
 from skupper_podman.locks import note_of
+from skupper_podman.notify import Notifier
 from skupper_podman.platform.podman.facts import ContainerInfo
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import Action, Supervisor, rank
 from skupper_podman.supervisor.heal import STOP_TIMEOUT, Medic
 from skupper_podman.supervisor.learner import Learner
 from skupper_podman.supervisor.network import await_network
-from skupper_podman.supervisor.notify import Notifier
 from skupper_podman.supervisor.observe import Observer
 from skupper_podman.supervisor.renewals import Renewals
 from skupper_podman.supervisor.revive import SocketUnit

@@ -84,6 +84,14 @@ def test_the_unit_is_hardened_and_healed(scene: Scene) -> None:
     assert scene.sh(f"cat /proc/{pid}/oom_score_adj").stdout == "500\n", "the database is to outlive it"
     scene.sh(f"kill -9 {pid}")
     until(lambda: scene.echo() == "hello\n", 60, "systemd has started it again")
+    soon = "/run/systemd/system/database.service.d"
+    scene.sh(f"mkdir {soon} && printf '[Service]\nWatchdogSec=3\n' > {soon}/soon.conf && systemctl daemon-reload")
+    scene.sh("systemctl restart database")
+    until(lambda: scene.echo() == "hello\n", 60, "it runs under a watchdog that does not wait long")
+    scene.sh("kill -STOP $(systemctl show --property MainPID --value database)")
+    until(lambda: scene.echo() == "hello\n", 60, "systemd has started again what hung")
+    scene.sh(f"rm -r {soon} && systemctl daemon-reload && systemctl restart database")
+    until(lambda: scene.echo() == "hello\n", 60, "it is as it was")
 
 
 def test_again_and_updated_without_a_cut(scene: Scene) -> None:

@@ -1,6 +1,6 @@
 """Tells systemd how the service is (sd_notify(3)): a datagram to the socket named by ``NOTIFY_SOCKET``.
 
-What always holds: without systemd nothing happens; a manager that does not listen never stops the supervisor.
+What always holds: without systemd nothing happens; a manager that does not listen never stops who tells it.
 """
 
 from __future__ import annotations
