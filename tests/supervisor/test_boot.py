@@ -97,13 +97,20 @@ def test_site_of_root_in_the_confined_system_unit(machine: Machine) -> None:
     until(lambda: '"far"' in machine.root("skupper", "service", "status", "-o", "json").stdout, 20, "the service")
     policy = machine.root("podman", "inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", "far").stdout
     assert policy.strip() in ("", "no")
-    machine.root("kill", "-9", machine.root("pidof", "aardvark-dns").stdout.strip())
-    until(lambda: machine.root("pidof", "aardvark-dns", check=False).stdout, 10, "aardvark-dns is back")
+
+    def resolvers() -> set[str]:
+        return set(machine.root("pidof", "aardvark-dns", check=False).stdout.split())
+
+    until(resolvers, 10, "aardvark-dns runs")
+    killed = resolvers()  # for a moment more than one, while the container of that service starts
+    machine.root("kill", "-9", *killed, check=False)
+    until(lambda: resolvers() - killed, 10, "aardvark-dns is back")
     machine.root("python3", "-c", _AGE_BY_130_DAYS, check=True)
     machine.reboot()
     until(lambda: machine.root("skupper", "status", check=False).returncode == 0, 60, "the site is there again")
-    log = machine.root("journalctl", "--unit", "skupper-podman", "--boot").stdout
-    assert "certificates have ended while this site was off" in log
+    journal = ("journalctl", "--unit", "skupper-podman", "--boot")
+    ended = "certificates have ended while this site was off"
+    until(lambda: ended in machine.root(*journal).stdout, 10, "the journal tells of the certificates")
     machine.root("skupper", "delete")
     assert machine.root("podman", "ps", "--all", "--quiet").stdout == ""
     assert machine.root("ls", "/etc/systemd/system/skupper-podman.service", check=False).stdout == ""
