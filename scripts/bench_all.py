@@ -7,7 +7,7 @@ import importlib
 import json
 import sys
 
-GROUPS = ("cli", "site", "status", "router", "chain", "core", "idle", "gateway")
+GROUPS = ("cli", "site", "status", "router", "http", "chain", "core", "idle", "gateway")
 
 
 def main() -> int:

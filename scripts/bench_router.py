@@ -21,19 +21,28 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.routerd.system.lab import connector, free_port, listener, profile, tcp_connector, tcp_listener, wait_for
+from tests.routerd.system.lab import (
+    Entity,
+    connector,
+    free_port,
+    listener,
+    profile,
+    tcp_connector,
+    tcp_listener,
+    wait_for,
+)
 
 MEGABYTE = 1 << 20
 BULK = 256 * MEGABYTE
 HTTP_SECONDS = 2
 AIM = 1.0
 # Rows where less is better.
-TIMES = ("round trip p50 µs", "connect + 1 byte p50 µs", "RSS MB")
+TIMES = ("round trip p50 µs", "connect + 1 byte p50 µs", "HTTP/1 CPU µs/req", "RSS MB")
 
 ECHO = """
 import select, socket, sys
@@ -112,14 +121,24 @@ def servers(directory: Path) -> Iterator[Ports]:
 
 @contextlib.contextmanager
 def routers(directory: Path, command: list[str], back: Ports, hops: int = 1) -> Iterator[tuple[Ports, list[int]]]:
-    """A line of interior routers, mutual TLS between them: the client's ports and the routers' process ids."""
-    directory.mkdir()
+    """A line of routers with both TCP services: the client's ports and the routers' process ids."""
     front = Ports(free_port(), free_port() if back.http else 0)
-    tls = profile(directory)
     names = [("echo", front.echo, back.echo)] + ([("http", front.http, back.http)] if back.http else [])
-    entities = [[tls] for _ in range(hops + 1)]
-    entities[0] += [tcp_listener(port, f"{name}:1") for name, port, _ in names]
-    entities[-1] += [tcp_connector(port, f"{name}:1") for name, _, port in names]
+    listeners = [tcp_listener(port, f"{name}:1") for name, port, _ in names]
+    connectors = [tcp_connector(port, f"{name}:1") for name, _, port in names]
+    with line(directory, command, listeners, connectors, hops) as pids:
+        yield front, pids
+
+
+@contextlib.contextmanager
+def line(
+    directory: Path, command: list[str], listeners: list[Entity], connectors: list[Entity], hops: int = 1
+) -> Iterator[list[int]]:
+    """A line of interior routers, mutual TLS between them, services from one end to the other: their process ids."""
+    directory.mkdir()
+    entities: list[list[Entity]] = [[profile(directory)] for _ in range(hops + 1)]
+    entities[0] += listeners
+    entities[-1] += connectors
     for near, far in itertools.pairwise(entities):
         port = free_port()
         near.append(listener("inter-router", port, tls=True))
@@ -132,11 +151,11 @@ def routers(directory: Path, command: list[str], back: Ports, hops: int = 1) -> 
             config.write_text(json.dumps([["router", {"id": name, "mode": "interior"}], *map(list, configured)]))
             started = stack.enter_context(process([*command, "-c", str(config)], directory / f"{name}.log"))
             pids.append(started.pid)
-        for port in (front.echo, front.http):
-            if port:
-                wait_for(lambda port=port: socket.create_connection(("127.0.0.1", port)).close() or True, "service", 60)
+        for _, attributes in listeners:
+            port = int(attributes["port"])
+            wait_for(lambda port=port: socket.create_connection(("127.0.0.1", port)).close() or True, "service", 60)
         time.sleep(0.5)
-        yield front, pids
+        yield pids
 
 
 def client(port: int) -> socket.socket:
@@ -212,9 +231,9 @@ def connection_rate(port: int, seconds: float = 2.0) -> float:
     return sum(counts) / seconds
 
 
-def http_rate(port: int, connections: int) -> float:
+def http_rate(port: int, connections: int, *options: str) -> float:
     """Requests a second by wrk with so many connections."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{HTTP_SECONDS}s", f"http://127.0.0.1:{port}/"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{HTTP_SECONDS}s", *options, f"http://127.0.0.1:{port}/"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     line = next(line for line in output.splitlines() if line.startswith("Requests/sec"))
     return float(line.split()[1])
@@ -254,24 +273,28 @@ def ratio(row: str, ours: float, theirs: float) -> float:
 
 def figures(rounds: int = 2, only: frozenset[str] = frozenset(), hops: int = 1) -> dict[str, dict[str, Any]]:
     """Every row: the figure of each subject and the embedded router's ratio to the others."""
-    commands = {"embedded": [sys.executable, "-m", "skupper_podman.routerd"]}
-    real = os.environ.get("SKUPPER_TEST_SKROUTERD")
-    if real:
-        commands["skrouterd"] = [real]
     found: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-router-") as name, servers(Path(name)) as back:
         for number in range(rounds):
             if not only or "direct" in only:
                 found.setdefault("direct", []).append(measure(back, []))
-            for subject, command in commands.items():
+            for subject, command in commands().items():
                 if only and subject not in only:
                     continue
                 with routers(Path(name) / f"{subject}{number}", command, back, hops) as (front, pids):
                     found.setdefault(subject, []).append(measure(front, pids))
-    return _table({subject: best(measured) for subject, measured in found.items()})
+    return compared({subject: best(measured) for subject, measured in found.items()})
 
 
-def _table(subjects: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
+def commands() -> dict[str, list[str]]:
+    """The routers that are measured: ours, and skrouterd where there is one."""
+    real = os.environ.get("SKUPPER_TEST_SKROUTERD")
+    ours = {"embedded": [sys.executable, "-m", "skupper_podman.routerd"]}
+    return ours | {"skrouterd": [real]} if real else ours
+
+
+def compared(subjects: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
+    """The figures of all subjects row by row, with the embedded router's ratio to each other one."""
     table: dict[str, dict[str, Any]] = {}
     for subject, rows in subjects.items():
         for row, value in rows.items():
@@ -287,16 +310,21 @@ def _table(subjects: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
 
 def main() -> int:
     """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return command_line("router", __doc__ or "", figures)
+
+
+def command_line(group: str, about: str, measured: Callable[..., dict[str, dict[str, Any]]]) -> int:
+    """Read the arguments, and print the figures of a group."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rounds", type=int, default=2, help="how often each subject is measured; the best counts")
     parser.add_argument("--only", default="", help="subjects, separated by commas")
     parser.add_argument("--hops", type=int, default=1, help="links between the client's router and the server's")
     arguments = parser.parse_args()
     only = frozenset(filter(None, arguments.only.split(",")))
-    table = figures(arguments.rounds, only, arguments.hops)
+    table = measured(arguments.rounds, only, arguments.hops)
     if arguments.json:
-        sys.stdout.write(json.dumps({"router": table}, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps({group: table}, indent=2, ensure_ascii=False) + "\n")
         return 0
     columns = ["direct", "embedded", "skrouterd", "ratio to direct", "ratio to skrouterd"]
     sys.stdout.write(f"{'':26}" + "".join(f"{column:>20}" for column in columns) + "\n")

@@ -1,6 +1,6 @@
 """A client's HTTP/1 connection: each request goes into the network on its own, the responses come back in order.
 
-h11 reads and writes the wire; this module moves its events into messages and back. What always holds:
+`http1_wire` reads and writes the wire; this module moves its events into messages and back. What always holds:
 
 * one request is under way at a time, pipelined ones wait in a bounded buffer, so responses cannot change places;
 * reading pauses while the network does not take the request, responses pause while the client does not read;
@@ -18,6 +18,8 @@ from skupper_podman.model.flow import Attribute
 from skupper_podman.routerd.adaptors.http1_connection import Http1Connection
 from skupper_podman.routerd.adaptors.http1_exchange import ClientExchange
 from skupper_podman.routerd.adaptors.http1_gather import GatheringExchange
+from skupper_podman.routerd.adaptors.http1_parse import RequestHead
+from skupper_podman.routerd.adaptors.http1_wire import Closed, End, Event
 from skupper_podman.routerd.adaptors.http_streams import IncomingMessage
 from skupper_podman.routerd.sockets import peer_text
 from skupper_podman.routerd.streams import Start
@@ -78,13 +80,13 @@ class Http1Client(Http1Connection):
         """Octets of requests."""
         if self.exchange is not None and self.exchange.request_ended:
             self._ahead += len(data)
-        self.http.receive_data(bytes(data))
+        self.wire.receive(bytes(data))
         self._process()
 
     def ended(self) -> None:
         """The client sends no more; it still gets the response to what it has sent completely."""
         self._input_ended = True
-        self.http.receive_data(b"")
+        self.wire.receive(b"")
         self._process()
 
     def writable(self) -> None:
@@ -102,43 +104,43 @@ class Http1Client(Http1Connection):
     def _process(self) -> None:
         while not self.over and not self._congested():
             try:
-                event = self.http.next_event()
+                event = self.wire.next_event()
             except h11.RemoteProtocolError as error:
                 self._malformed(error)
                 return
-            if event is h11.NEED_DATA or event is h11.PAUSED:
+            if event is None:
                 break
-            if isinstance(event, h11.ConnectionClosed):
+            if isinstance(event, Closed):
                 if self.exchange is None:
                     self.finish()
                 break
             self._take(event)
-            if isinstance(event, h11.EndOfMessage):
+            if isinstance(event, End):
                 break  # what follows waits until this one is answered
         if not self.over and self.exchange is not None:
             self.exchange.send()
         self._pace()
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: Event) -> None:
         exchange = self.exchange
-        if isinstance(event, h11.Request):
+        if isinstance(event, RequestHead):
             self._begin(event)
-        elif exchange is not None and isinstance(event, h11.Data):
-            exchange.data(event.data)
-        elif exchange is not None and isinstance(event, h11.EndOfMessage):
+        elif exchange is not None and isinstance(event, (bytes, bytearray)):
+            exchange.data(event)
+        elif exchange is not None and isinstance(event, End):
             exchange.record.octets_in = self.count()
-            exchange.end(event.headers.raw_items())
+            exchange.end(event.trailers)
 
-    def _begin(self, event: h11.Request) -> None:
+    def _begin(self, head: RequestHead) -> None:
         self._requests += 1
-        if event.method == b"CONNECT":
+        if head.method == b"CONNECT":
             self.respond(501)
-        elif self.listener.event_channel and event.method != b"POST":
+        elif self.listener.event_channel and head.method != b"POST":
             words = b"Invalid method for event channel httpListener, only POST is allowed."
-            self.respond(405, b"" if event.method == b"HEAD" else words)
+            self.respond(405, b"" if head.method == b"HEAD" else words)
         else:
             made = GatheringExchange if self.listener.aggregation else ClientExchange
-            self.exchange = made(self, event, self._requests)
+            self.exchange = made(self, head, self._requests)
 
     def _malformed(self, error: h11.RemoteProtocolError) -> None:
         self.router.log.debug("HTTP_ADAPTOR", f"Listener {self.listener.name}: {self.peer}: {error}")
@@ -164,7 +166,7 @@ class Http1Client(Http1Connection):
         """Answer on behalf of the server, and end the connection; just end it when a response has begun."""
         if self.over:
             return
-        if self.http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+        if not self.wire.may_respond:
             self.abort()
             return
         headers = [("Content-Length", str(len(body))), ("Connection", "close")]
@@ -182,14 +184,14 @@ class Http1Client(Http1Connection):
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.over()
-        http = self.http
-        if self._closing or http.our_state is not h11.DONE or http.their_state not in (h11.DONE, h11.CLOSED):
+        wire = self.wire
+        if self._closing or not wire.reusable:
             self.finish()
             return
         self._ahead = 0
         self._head_since = self.router.loop.now
-        http.start_next_cycle()
-        if self._input_ended or http.trailing_data[0]:
+        wire.next_exchange()
+        if self._input_ended or wire.unread:
             self.router.loop.call_soon(self._process)
         else:
             self._pace()
@@ -215,7 +217,7 @@ class Http1Client(Http1Connection):
         exchange = self.exchange
         quiet = now - self.socket.progress
         if exchange is None:
-            begun = bool(self.http.trailing_data[0])
+            begun = self.wire.unread > 0
             if begun and now - self._head_since > HEAD_LIMIT:
                 self.respond(408)
             elif not begun:

@@ -1,4 +1,4 @@
-"""What the connections of HTTP/1 clients and to HTTP/1 servers have in common: h11, the socket, the record, the end.
+"""What the connections of HTTP/1 clients and to HTTP/1 servers have in common: wire, socket, record and end.
 
 What always holds: a connection ends once; its octets are counted as they are on the wire, heads included.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-import h11
-
 from skupper_podman.model.flow import Attribute
-from skupper_podman.routerd.adaptors.http1_messages import MAX_HEAD
+from skupper_podman.routerd.adaptors.http1_messages import Sendable
+from skupper_podman.routerd.adaptors.http1_wire import Wire
+from skupper_podman.routerd.adaptors.http_bodies import Trailers
 from skupper_podman.routerd.adaptors.http_flows import connection_record
 from skupper_podman.routerd.adaptors.http_socket import HttpSocket
+from skupper_podman.routerd.streams import Chunk
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.router import Router
@@ -28,23 +29,36 @@ class Http1Connection(ABC):
         self.router = router
         self.opened_at = router.loop.now
         self.over = False
-        self.http = h11.Connection(role, max_incomplete_event_size=MAX_HEAD)
+        self.wire = Wire(role)
         self._counted = 0
         self.socket = HttpSocket(router.loop, sock, self, router.report)
         self.record = connection_record(router, parent, source, lambda: self.socket.octets_in)
 
+    # Each of these gives the number of octets, and raises ValueError when it does not fit what was sent before.
+
     def send(self, event: Any) -> int:
-        """Send an h11 event; its octets. Raises ValueError when it does not fit what was sent before."""
-        try:
-            octets = self.http.send(event) or b""
-        except h11.LocalProtocolError as error:
-            raise ValueError(str(error)) from None
+        """Send an event of h11."""
+        return self._write(self.wire.send(event))
+
+    def send_head(self, head: Sendable) -> int:
+        """Begin a message."""
+        return self._write(self.wire.begin(head.written, head.event))
+
+    def send_data(self, data: Chunk) -> int:
+        """Send a piece of its body."""
+        return self._write(self.wire.data(data))
+
+    def send_end(self, trailers: Trailers) -> int:
+        """End it."""
+        return self._write(self.wire.end(trailers))
+
+    def _write(self, octets: bytes) -> int:
         self.socket.write(octets)
         return len(octets)
 
     def count(self) -> int:
         """Octets that the peer has sent since the last call, without what is only read ahead."""
-        taken = self.socket.octets_in - len(self.http.trailing_data[0])
+        taken = self.socket.octets_in - self.wire.unread
         counted, self._counted = self._counted, taken
         return taken - counted
 

@@ -16,8 +16,10 @@ from skupper_podman.routerd.adaptors.http1_messages import (
     BodyWriter,
     is_chunked,
     request_head,
-    response_event,
+    to_client,
 )
+from skupper_podman.routerd.adaptors.http1_parse import RequestHead
+from skupper_podman.routerd.adaptors.http_bodies import Trailers
 from skupper_podman.routerd.adaptors.http_flows import ExchangeRecord
 from skupper_podman.routerd.adaptors.http_heads import Envelope, compose_head, read_head
 from skupper_podman.routerd.adaptors.http_streams import IncomingMessage, OutgoingMessage
@@ -35,14 +37,14 @@ _REPLY_LIMIT: Final = 10.0
 class ClientExchange:
     """A request, from its head to the end of its response."""
 
-    def __init__(self, client: Http1Client, event: h11.Request, number: int) -> None:
+    def __init__(self, client: Http1Client, asked: RequestHead, number: int) -> None:
         self._client = client
         self.number = number
         self.request_ended = False
-        self.record = ExchangeRecord(client.router, client.record, {Attribute.METHOD: event.method.decode("latin-1")})
-        self._head = request_head(event)
+        self.record = ExchangeRecord(client.router, client.record, {Attribute.METHOD: asked.method.decode("latin-1")})
+        self._head = request_head(asked)
         self.record.method = self._head.subject
-        self._modern = event.http_version >= b"1.1"
+        self._modern = asked.version >= b"1.1"
         self._writer = BodyWriter(chunked=is_chunked(self._head))
         self._first = bytearray()
         self._request = OutgoingMessage(client.router, client.resumed, self._decided)
@@ -56,7 +58,7 @@ class ClientExchange:
         """Take a piece of the body."""
         self._pass_on(self._writer.data(payload))
 
-    def end(self, trailers: list[tuple[bytes, bytes]]) -> None:
+    def end(self, trailers: Trailers) -> None:
         """The request is complete."""
         self._pass_on(self._writer.end(trailers))
         self.request_ended = True
@@ -137,24 +139,24 @@ class ClientExchange:
             raise ValueError("a response has come already")
         self._response = message
         head = read_head(start.head)
-        event = response_event(head)
-        if isinstance(event, h11.InformationalResponse):
+        response = to_client(head)
+        if response.status < 200:
             self._response = None
             if self._modern:
-                self._write(event)
+                self.record.octets_out += self._client.send_head(response)
             return
         self.record.site = start.head.group_id or ""
         self.record.answered(head.subject, dict(head.start).get(":reason"))
-        bodiless = self._head.subject == "HEAD" or event.status_code in (204, 304)
+        bodiless = self._head.subject == "HEAD" or response.status in (204, 304)
         self._parser = BodyParser(chunked=not bodiless and is_chunked(head))
-        self._write(event)
+        self.record.octets_out += self._client.send_head(response)
 
     def message_octets(self, message: IncomingMessage, octets: Chunk) -> None:
         """Write a piece of the body."""
         if message is not self._response:
             return
         for piece in self._parser.feed(octets):
-            self._write(h11.Data(data=piece))  # type: ignore[arg-type]
+            self.record.octets_out += self._client.send_data(piece)
 
     def message_ended(self, message: IncomingMessage) -> None:
         """Write the end."""
@@ -162,8 +164,7 @@ class ClientExchange:
             message.accept()
             return
         trailers = self._parser.end()
-        end: Any = h11.EndOfMessage(headers=trailers if self._modern else [])
-        self._write(end)
+        self.record.octets_out += self._client.send_end(trailers if self._modern else ())
         message.accept()
         self._client.response_ended()
 

@@ -12,7 +12,8 @@ import h11
 
 from skupper_podman.routerd.adaptors.http1_aggregate import FORMS, MOST_OCTETS, Part
 from skupper_podman.routerd.adaptors.http1_exchange import ClientExchange
-from skupper_podman.routerd.adaptors.http1_messages import BodyParser, is_chunked, response_event
+from skupper_podman.routerd.adaptors.http1_messages import BodyParser, is_chunked, to_client
+from skupper_podman.routerd.adaptors.http1_parse import RequestHead
 from skupper_podman.routerd.adaptors.http_heads import HttpHead, read_head
 from skupper_podman.routerd.adaptors.http_streams import IncomingMessage
 from skupper_podman.routerd.amqp.wire import discriminator
@@ -34,8 +35,8 @@ class _Collected:
 class GatheringExchange(ClientExchange):
     """A request whose responses are put together."""
 
-    def __init__(self, client: Http1Client, event: h11.Request, number: int) -> None:
-        super().__init__(client, event, number)
+    def __init__(self, client: Http1Client, asked: RequestHead, number: int) -> None:
+        super().__init__(client, asked, number)
         self._coming: dict[IncomingMessage, _Collected] = {}
         self._parts: list[Part] = []
         self._octets = 0
@@ -43,11 +44,11 @@ class GatheringExchange(ClientExchange):
     def message_begun(self, message: IncomingMessage, start: Start) -> None:
         """Another server answers."""
         head = read_head(start.head)
-        event = response_event(head)
-        if self._over or isinstance(event, h11.InformationalResponse):
+        response = to_client(head)
+        if self._over or response.status < 200:
             return
         self.record.site = start.head.group_id or ""
-        bodiless = self._head.subject == "HEAD" or event.status_code in (204, 304)
+        bodiless = self._head.subject == "HEAD" or response.status in (204, 304)
         self._coming[message] = _Collected(head, BodyParser(chunked=not bodiless and is_chunked(head)))
 
     def message_octets(self, message: IncomingMessage, octets: Chunk) -> None:

@@ -1,55 +1,47 @@
-"""HTTP/1 as h11's events, and the same as AMQP messages: pure translation, no I/O.
+"""Heads and bodies of HTTP/1, and the same as AMQP messages: pure translation, no I/O.
 
 The body of a message is octet for octet what stood on the wire, chunked coding included, for that is
-what skupper-router 2.7 sends and expects; between this module and h11 it has no coding. What always
+what skupper-router 2.7 sends and expects; between this module and `http1_wire` it has no coding. What always
 holds: headers of one connection (`Connection`, what it names, `Upgrade`) stop here; a request with two
 lengths is passed on with one; a body whose end is missing is never passed on as complete.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import h11
 
+from skupper_podman.routerd.adaptors.http1_parse import Raw, RequestHead, ResponseHead, is_reason
+from skupper_podman.routerd.adaptors.http1_write import Written, written_request, written_response
 from skupper_podman.routerd.adaptors.http_bodies import (
     BodyError,
     ChunkDecoder,
     FooterReader,
     Pairs,
+    Trailers,
     chunk,
     data_section,
     last_chunk,
 )
 from skupper_podman.routerd.adaptors.http_heads import HttpHead, Known, NotHttpError, named_in_connection, text
 
-#: Octets of a request or status line and headers together; the AMQP head that they make is about as large.
-MAX_HEAD: int = 32768
 
-Raw = tuple[tuple[bytes, bytes], ...]
-
-
-def request_head(event: h11.Request) -> HttpHead:
+def request_head(head: RequestHead) -> HttpHead:
     """A client's request."""
-    raw = tuple(event.headers.raw_items())
-    return _requests.of(lambda: _size(event.target, raw), event.method, event.target, event.http_version, raw)
+    made: HttpHead | None = head.made
+    if made is None:
+        start = [(":version", text(head.version)), (":path", text(head.target))]
+        made = head.made = HttpHead(text(head.method), start, _headers(head.fields))
+    return made
 
 
-def _request_head(method: bytes, target: bytes, version: bytes, raw: Raw) -> HttpHead:
-    return HttpHead(text(method), [(":version", text(version)), (":path", text(target))], _headers(raw))
-
-
-_requests: Final = Known(_request_head)
-
-
-def response_head(
-    event: h11.Response | h11.InformationalResponse, path: str, *, chunks_understood: bool = True
-) -> HttpHead:
+def response_head(head: ResponseHead, path: str, *, chunks_understood: bool = True) -> HttpHead:
     """A server's response to the request for `path`; without chunked coding for clients that do not understand it."""
-    raw = tuple(event.headers.raw_items())
-    line = event.status_code, event.reason, event.http_version
-    return _responses.of(lambda: _size(event.reason, raw) + len(path), *line, raw, path, chunks_understood)
+    raw = head.fields
+    line = head.status, head.reason, head.version
+    return _responses.of(lambda: _size(head.reason, raw) + len(path), *line, raw, path, chunks_understood)
 
 
 def _response_head(
@@ -78,50 +70,73 @@ def _headers(raw: Raw) -> Pairs:
     return [pair for pair in pairs if pair[0].lower() not in dropped]
 
 
-def request_event(head: HttpHead, authority: str, host_override: str | None) -> h11.Request:
+class Sendable:
+    """A head to be sent: `written` where it is plain, else as an `event` of h11, which is made then to be judged."""
+
+    __slots__ = ("_event", "_make", "status", "written")
+
+    def __init__(self, written: Written | None, make: Callable[[], Any], status: int = 0) -> None:
+        self.written = written
+        self.status = status
+        self._make = make
+        self._event: Any = None
+        if written is None:
+            self.event()
+
+    def event(self) -> Any:
+        """The same for h11; where it is not `written` this raises `NotHttpError`, but not again."""
+        if self._event is None:
+            try:
+                self._event = self._make()
+            except h11.LocalProtocolError as error:
+                raise NotHttpError(str(error)) from None
+        return self._event
+
+
+def to_server(head: HttpHead, authority: str, host_override: str | None) -> Sendable:
     """A message as a request to a server; raises `NotHttpError`. `authority` is for clients that named no host."""
     key = "request", authority, host_override
-    event: h11.Request | None = head.made.get(key)
-    if event is None:
-        event = head.made[key] = _request_event(head, authority, host_override)
-    return event
+    found: Sendable | None = head.made.get(key)
+    if found is None:
+        found = head.made[key] = _to_server(head, authority, host_override)
+    return found
 
 
-def _request_event(head: HttpHead, authority: str, host_override: str | None) -> h11.Request:
-    target = dict(head.start).get(":path")
-    if not target:
+def _to_server(head: HttpHead, authority: str, host_override: str | None) -> Sendable:
+    path = dict(head.start).get(":path")
+    if not path:
         raise NotHttpError("request has no path")
     headers = _passed_on(head.headers)
     hosts = [value for name, value in headers if name.lower() == "host"]
     if host_override or not hosts:
         headers = [pair for pair in headers if pair[0].lower() != "host"]
         headers.insert(0, ("Host", host_override or authority))
-    try:
-        return h11.Request(method=head.subject.encode(), target=target.encode(), headers=_octets(headers))
-    except h11.LocalProtocolError as error:
-        raise NotHttpError(str(error)) from None
+    method, target, fields = head.subject.encode(), path.encode(), _octets(headers)
+    written = written_request(method, target, tuple(fields))
+    return Sendable(written, lambda: h11.Request(method=method, target=target, headers=fields))
 
 
-def response_event(head: HttpHead) -> h11.Response | h11.InformationalResponse:
+def to_client(head: HttpHead) -> Sendable:
     """A message as a response to a client; raises `NotHttpError`."""
-    event: h11.Response | h11.InformationalResponse | None = head.made.get("response")
-    if event is None:
-        event = head.made["response"] = _response_event(head)
-    return event
+    found: Sendable | None = head.made.get("response")
+    if found is None:
+        found = head.made["response"] = _to_client(head)
+    return found
 
 
-def _response_event(head: HttpHead) -> h11.Response | h11.InformationalResponse:
+def _to_client(head: HttpHead) -> Sendable:
     if not (head.subject.isascii() and head.subject.isdigit() and len(head.subject) == 3):
         raise NotHttpError("subject is not an HTTP status")
     status = int(head.subject)
     if status == 101:
         raise NotHttpError("protocol switched without being asked")
-    kind = h11.InformationalResponse if status < 200 else h11.Response
     reason = dict(head.start).get(":reason", "").encode()
-    try:
-        return kind(status_code=status, headers=_octets(_passed_on(head.headers)), reason=reason)
-    except h11.LocalProtocolError as error:
-        raise NotHttpError(str(error)) from None
+    if not is_reason(reason):
+        raise NotHttpError("reason is not text")
+    fields = _octets(_passed_on(head.headers))
+    kind = h11.InformationalResponse if status < 200 else h11.Response
+    written = written_response(status, reason, tuple(fields))
+    return Sendable(written, lambda: kind(status_code=status, headers=fields, reason=reason), status)
 
 
 def _passed_on(headers: Pairs) -> Pairs:
@@ -143,7 +158,7 @@ def is_chunked(head: HttpHead) -> bool:
 
 
 class BodyWriter:
-    """Payload of h11's events to the octets of a message's body."""
+    """Payload to the octets of a message's body."""
 
     def __init__(self, *, chunked: bool) -> None:
         self._chunked = chunked
@@ -153,7 +168,7 @@ class BodyWriter:
         octets = chunk(payload) if self._chunked else payload
         return data_section(octets) if len(octets) else b""
 
-    def end(self, trailers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    def end(self, trailers: Trailers) -> bytes:
         """Sections that end the body."""
         return data_section(last_chunk(trailers)) if self._chunked else b""
 

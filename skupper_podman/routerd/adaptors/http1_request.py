@@ -9,18 +9,19 @@ reached a server, modified when something has; what comes before a connection is
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
-
-import h11
+from typing import TYPE_CHECKING, Final
 
 from skupper_podman.model.flow import Attribute
 from skupper_podman.routerd.adaptors.http1_messages import (
     BodyParser,
     BodyWriter,
+    Sendable,
     is_chunked,
-    request_event,
     response_head,
+    to_server,
 )
+from skupper_podman.routerd.adaptors.http1_parse import ResponseHead
+from skupper_podman.routerd.adaptors.http_bodies import Trailers
 from skupper_podman.routerd.adaptors.http_flows import ExchangeRecord
 from skupper_podman.routerd.adaptors.http_heads import Envelope, HttpHead, NotHttpError, compose_head, read_head
 from skupper_podman.routerd.adaptors.http_streams import IncomingMessage, OutgoingMessage
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 #: Octets of a request kept for a connection that is not there yet, or for a second attempt.
 HOLD: Final = 256 * 1024
 #: Methods that may be sent again when it is not known whether the first attempt was served.
-_IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+_IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))
 
 
 class ServerExchange:
@@ -47,11 +48,13 @@ class ServerExchange:
         self.answered_yet = False
         self.record: ExchangeRecord | None = None
         self._server: Http1Server | None = None
-        self._event: h11.Request | None = None
+        self._request: Sendable | None = None
         self._head: Head | None = None
         self._asked: HttpHead | None = None
         self._parser = BodyParser(chunked=False)
-        self._held: deque[Any] = deque()
+        #: Pieces of the body; and what ended it.
+        self._held: deque[bytes] = deque()
+        self._trailers: Trailers = ()
         self._held_size = 0
         self._replayable = True
         self._request_ended = False
@@ -73,7 +76,7 @@ class ServerExchange:
             raise NotHttpError("an HTTP/2 request came to an HTTP/1 connector")
         if head.reply_to is None and not connector.event_channel:
             raise NotHttpError("request has no reply-to")
-        self._event = request_event(asked, connector.where, connector.host_override)
+        self._request = to_server(asked, connector.where, connector.host_override)
         self._head, self._asked = head, asked
         self._parser = BodyParser(chunked=is_chunked(asked))
         self._pool.serve(self)
@@ -81,13 +84,14 @@ class ServerExchange:
     def message_octets(self, _message: IncomingMessage, octets: Chunk) -> None:
         """Send a piece of the body, or keep it."""
         for piece in self._parser.feed(octets):
-            self._send(h11.Data(data=bytes(piece)), len(piece))
+            self._send(bytes(piece))
 
     def message_ended(self, _message: IncomingMessage) -> None:
         """Send the end."""
-        trailers = self._parser.end()
+        self._trailers = self._parser.end()
         self._request_ended = True
-        self._send(h11.EndOfMessage(headers=trailers), 0)
+        if self._server is not None and not self._over:
+            self._count_out(self._server.send_end(self._trailers))
 
     def message_broken(self, _message: IncomingMessage) -> None:
         """The client is gone, or never made sense."""
@@ -98,19 +102,18 @@ class ServerExchange:
         server = self._server
         return server.socket.full if server is not None else self._held_size > HOLD
 
-    def _send(self, event: Any, size: int) -> None:
+    def _send(self, piece: bytes) -> None:
         if self._over:
             return
         if self._replayable:
-            self._held.append(event)
-            self._held_size += size
+            self._held.append(piece)
+            self._held_size += len(piece)
             if self._held_size > HOLD and self._server is not None:
                 self._forget_held()
         if self._server is not None:
-            self._write(self._server, event)
+            self._count_out(self._server.send_data(piece))
 
-    def _write(self, server: Http1Server, event: Any) -> None:
-        octets = server.send(event)
+    def _count_out(self, octets: int) -> None:
         if self.record is not None:
             self.record.octets_out += octets
 
@@ -121,11 +124,17 @@ class ServerExchange:
 
     def connected(self, server: Http1Server) -> None:
         """A connection is there: send what is there of the request."""
+        request = self._request
+        if request is None:
+            return
         self._server = server
         self._start_record(server)
         try:
-            for event in (self._event, *self._held):
-                self._write(server, event)
+            self._count_out(server.send_head(request))
+            for piece in self._held:
+                self._count_out(server.send_data(piece))
+            if self._request_ended:
+                self._count_out(server.send_end(self._trailers))
         except ValueError as error:
             # The request does not hold together: its length is wrong, or it is no HTTP after all.
             self._pool.connector.log_problem(str(error))
@@ -150,16 +159,16 @@ class ServerExchange:
 
     # -- response: server to network -----------------------------------------------------------------
 
-    def informed(self, event: h11.InformationalResponse) -> None:
+    def informed(self, response: ResponseHead) -> None:
         """Pass on `100 Continue` and the like as a message of its own."""
         self._forget_held()
         if self._head is None or self._head.reply_to is None or self._asked is None:
             return
         interim = OutgoingMessage(self._pool.connector.router, lambda: None, lambda _outcome: None)
-        octets, head = compose_head(response_head(event, self._path()), self._envelope(), symbols=True)
+        octets, head = compose_head(response_head(response, self._path()), self._envelope(), symbols=True)
         interim.send(octets, head, b"", complete=True)
 
-    def answered(self, event: h11.Response) -> None:
+    def answered(self, response: ResponseHead) -> None:
         """The response has begun."""
         asked = self._asked
         if asked is None:
@@ -167,12 +176,12 @@ class ServerExchange:
         self._forget_held()
         self.answered_yet = True
         modern = dict(asked.start).get(":version", "1.1") != "1.0"
-        answer = response_head(event, self._path(), chunks_understood=modern)
-        bodiless = asked.subject == "HEAD" or event.status_code in (204, 304)
+        answer = response_head(response, self._path(), chunks_understood=modern)
+        bodiless = asked.subject == "HEAD" or response.status in (204, 304)
         self._writer = BodyWriter(chunked=not bodiless and is_chunked(answer))
         self._answer = answer
         if self.record is not None:
-            self.record.answered(answer.subject, event.reason.decode("latin-1"))
+            self.record.answered(answer.subject, response.reason.decode("latin-1"))
 
     def response_data(self, payload: bytes | bytearray) -> None:
         """Take a piece of the body."""
@@ -183,7 +192,7 @@ class ServerExchange:
         if self.record is not None:
             self.record.octets_in += octets
 
-    def response_ended(self, trailers: list[tuple[bytes, bytes]]) -> None:
+    def response_ended(self, trailers: Trailers) -> None:
         """The response is complete, and with it the exchange."""
         self._out += self._writer.end(trailers)
         self._response_complete = True
@@ -251,10 +260,10 @@ class ServerExchange:
     def disconnected(self, *, reused: bool) -> None:
         """The connection has ended before the response: try again where that is safe, else give up."""
         self._server = None
-        event = self._event
-        if self._over or event is None:
+        asked = self._asked
+        if self._over or asked is None:
             return
-        if reused and self._replayable and event.method in _IDEMPOTENT and not self.answered_yet:
+        if reused and self._replayable and asked.subject in _IDEMPOTENT and not self.answered_yet:
             self._pool.serve(self)
         else:
             self._close(FAILED_SETTLED)

@@ -13,6 +13,8 @@ import h11
 
 from skupper_podman.routerd.adaptors.flow_records import own_end
 from skupper_podman.routerd.adaptors.http1_connection import Http1Connection
+from skupper_podman.routerd.adaptors.http1_parse import ResponseHead
+from skupper_podman.routerd.adaptors.http1_wire import Closed, End, Event
 
 if TYPE_CHECKING:
     from skupper_podman.routerd.adaptors.http1_pool import Http1Pool
@@ -50,12 +52,12 @@ class Http1Server(Http1Connection):
 
     def received(self, data: memoryview) -> None:
         """Octets of responses."""
-        self.http.receive_data(bytes(data))
+        self.wire.receive(bytes(data))
         self._process()
 
     def ended(self) -> None:
         """The server sends no more: the end of a response, or of an idle connection."""
-        self.http.receive_data(b"")
+        self.wire.receive(b"")
         self._process()
         if not self.over:
             self._end()
@@ -79,35 +81,36 @@ class Http1Server(Http1Connection):
                 self.socket.want_read(False)
                 break
             try:
-                event = self.http.next_event()
+                event = self.wire.next_event()
             except h11.RemoteProtocolError as error:
                 self.pool.connector.log_problem(str(error))
                 self.abort()
                 return
-            if event is h11.NEED_DATA or event is h11.PAUSED:
+            if event is None:
                 break
-            if exchange is None or isinstance(event, h11.ConnectionClosed):
+            if exchange is None or isinstance(event, Closed):
                 # Nothing was asked, or nothing is left to be said.
                 self.abort()
                 return
             self._take(exchange, event)
-            if isinstance(event, h11.EndOfMessage):
+            if isinstance(event, End):
                 break  # nothing follows, or the connection is over
         if not self.over and self.exchange is not None:
             self.exchange.send_response()
 
-    def _take(self, exchange: ServerExchange, event: Any) -> None:
-        if isinstance(event, h11.InformationalResponse):
-            exchange.informed(event)
-        elif isinstance(event, h11.Response):
-            exchange.answered(event)
-        elif isinstance(event, h11.Data):
-            exchange.response_data(event.data)
-        elif isinstance(event, h11.EndOfMessage):
+    def _take(self, exchange: ServerExchange, event: Event) -> None:
+        if isinstance(event, ResponseHead):
+            if event.status < 200:
+                exchange.informed(event)
+            else:
+                exchange.answered(event)
+        elif isinstance(event, (bytes, bytearray)):
+            exchange.response_data(event)
+        elif isinstance(event, End):
             self.exchange = None
             exchange.count(self.count())
             reusable = self._reusable()
-            exchange.response_ended(event.headers.raw_items())
+            exchange.response_ended(event.trailers)
             if reusable:
                 self.idle_since = self.router.loop.now
                 self.pool.idle(self)
@@ -115,10 +118,10 @@ class Http1Server(Http1Connection):
                 self.finish()
 
     def _reusable(self) -> bool:
-        http = self.http
-        if http.our_state is not h11.DONE or http.their_state is not h11.DONE or http.trailing_data[0]:
+        wire = self.wire
+        if not wire.reusable or wire.unread:
             return False
-        http.start_next_cycle()
+        wire.next_exchange()
         return not self.over
 
     # -- ends ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from skupper_podman.routerd.message import MAX_HEAD, BodyReader, data_section_he
 from skupper_podman.routerd.sections import FOOTER, map_pairs
 
 Pairs = list[tuple[str, str]]
+Trailers = Sequence[tuple[bytes, bytes]]
 
 #: Octets of a line that gives the size of a chunk, extensions included, and of all trailers together.
 MAX_SIZE_LINE: Final = 1024
@@ -36,7 +37,7 @@ def chunk(data: bytes | bytearray | memoryview) -> bytes:
     return b"".join((b"%x\r\n" % len(data), data, b"\r\n")) if len(data) else b""
 
 
-def last_chunk(trailers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def last_chunk(trailers: Trailers) -> bytes:
     """Octets that end a chunked body."""
     lines = [b"%s: %s\r\n" % pair for pair in trailers]
     return b"".join((_LAST_CHUNK, *lines, b"\r\n"))

@@ -12,11 +12,13 @@ from skupper_podman.routerd.adaptors.http1_messages import (
     BodyParser,
     BodyWriter,
     is_chunked,
-    request_event,
     request_head,
-    response_event,
     response_head,
+    to_client,
+    to_server,
 )
+from skupper_podman.routerd.adaptors.http1_parse import CHUNKED, RequestHead, ResponseHead
+from skupper_podman.routerd.adaptors.http1_wire import Wire
 from skupper_podman.routerd.adaptors.http2_messages import (
     head_of,
     request_headers,
@@ -52,11 +54,11 @@ def parsed(octets: bytes) -> Head:
     return parser.finish()
 
 
-def request(*lines: bytes) -> h11.Request:
-    http = h11.Connection(h11.SERVER)
-    http.receive_data(b"\r\n".join((*lines, b"", b"")))
-    event = http.next_event()
-    assert isinstance(event, h11.Request)
+def request(*lines: bytes) -> RequestHead:
+    wire = Wire(h11.SERVER)
+    wire.receive(b"\r\n".join((*lines, b"", b"")))
+    event = wire.next_event()
+    assert isinstance(event, RequestHead)
     return event
 
 
@@ -95,9 +97,9 @@ def test_what_is_made_of_a_head_is_shared_by_those_that_differ_in_their_flow_onl
         _, head = compose_head(request_head(event), Envelope("web:80", flow), symbols=True)
         found.append(read_head(head))
     assert [head.flow_id for head in found] == ["a:1", "b:22"]
-    assert request_event(found[0], "s:1", None) is request_event(found[1], "s:1", None)
-    assert request_event(found[0], "s:1", "x") is not request_event(found[1], "s:1", None)
-    assert response_event(HttpHead("200", [])) is not response_event(HttpHead("200", []))
+    assert to_server(found[0], "s:1", None) is to_server(found[1], "s:1", None)
+    assert to_server(found[0], "s:1", "x") is not to_server(found[1], "s:1", None)
+    assert to_client(HttpHead("200", [])) is not to_client(HttpHead("200", []))
 
 
 def test_few_and_small_heads_are_remembered() -> None:
@@ -178,10 +180,10 @@ def test_one_length_is_passed_on() -> None:
 
 def test_host() -> None:
     head = HttpHead("GET", [(":path", "/")], [("Host", "client.example"), ("A", "b")])
-    assert dict(request_event(head, "server:80", None).headers)[b"host"] == b"client.example"
-    assert dict(request_event(head, "server:80", "other").headers)[b"host"] == b"other"
+    assert dict(to_server(head, "server:80", None).event().headers)[b"host"] == b"client.example"
+    assert dict(to_server(head, "server:80", "other").event().headers)[b"host"] == b"other"
     old = HttpHead("GET", [(":path", "/"), (":version", "1.0")], [])
-    assert dict(request_event(old, "server:80", None).headers)[b"host"] == b"server:80"
+    assert dict(to_server(old, "server:80", None).event().headers)[b"host"] == b"server:80"
 
 
 @pytest.mark.parametrize(
@@ -198,13 +200,13 @@ def test_host() -> None:
 )
 def test_bad_requests_are_refused(subject: str, start: list[tuple[str, str]], pairs: list[tuple[str, str]]) -> None:
     with pytest.raises(NotHttpError):
-        request_event(HttpHead(subject, start, pairs), "server:80", None)
+        to_server(HttpHead(subject, start, pairs), "server:80", None)
 
 
 @pytest.mark.parametrize("subject", ["", "abc", "1000", "99", "101", "²00"])
 def test_bad_statuses_are_refused(subject: str) -> None:
     with pytest.raises(NotHttpError):
-        response_event(HttpHead(subject, [], []))
+        to_client(HttpHead(subject, [], []))
     with pytest.raises(NotHttpError):
         response_headers(HttpHead(subject, [], []))
 
@@ -223,18 +225,24 @@ def test_messages_that_are_not_http() -> None:
 
 
 def test_responses() -> None:
-    event = h11.Response(
-        status_code=200, headers=[("Transfer-Encoding", "chunked"), ("Connection", "close"), ("A", "b")], reason=b"OK"
-    )
-    head = response_head(event, "/p")
+    fields = ((b"Transfer-Encoding", b"chunked"), (b"Connection", b"close"), (b"A", b"b"))
+    answer = ResponseHead(200, b"OK", b"1.1", fields, CHUNKED)
+    head = response_head(answer, "/p")
     assert head == HttpHead(
         "200", [(":version", "1.1"), (":reason", "OK"), (":path", "/p")], [("Transfer-Encoding", "chunked"), ("A", "b")]
     )
-    assert response_head(event, "/p", chunks_understood=False).headers == [("A", "b")]
-    back = response_event(head)
+    assert response_head(answer, "/p", chunks_understood=False).headers == [("A", "b")]
+    back = to_client(head).event()
     assert isinstance(back, h11.Response)
     assert (back.status_code, back.reason) == (200, b"OK")
-    assert isinstance(response_event(HttpHead("100", [], [])), h11.InformationalResponse)
+    assert isinstance(to_client(HttpHead("100", [], [])).event(), h11.InformationalResponse)
+
+
+@pytest.mark.parametrize("reason", ["x\r\nSet-Cookie: a=b", "x\n", "\0"])
+def test_reasons_that_are_no_text_are_refused(reason: str) -> None:
+    for status in ("200", "404", "100"):
+        with pytest.raises(NotHttpError):
+            to_client(HttpHead(status, [(":reason", reason)], []))
 
 
 @given(st.booleans(), st.lists(st.binary(max_size=100), max_size=5))
