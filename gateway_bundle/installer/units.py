@@ -24,13 +24,15 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
-UMask=0077
 LimitNOFILE=65536
 LimitCORE=0
 """
 _NETWORK = "AF_INET AF_INET6"
 
+# systemd 247 makes the directories above the state directory, as the service sees them, with the umask of the service:
+# it must find a way through them.
 _SYSTEM = """\
+UMask=0066
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
@@ -68,6 +70,7 @@ def service_unit(
         lines += ["CapabilityBoundingSet=" + capabilities, "AmbientCapabilities=" + capabilities]
         lines += [restrictions.rstrip()]
     common = _COMMON % (_NETWORK + " AF_UNIX" if notifies else _NETWORK)
+    lines += [] if places.system else ["UMask=0077"]
     lines += ["MemoryDenyWriteExecute=yes", common.rstrip(), "", _foot(places)]
     return ("\n".join(lines) + "\n").encode()
 
@@ -104,6 +107,8 @@ def renewal_units(places: Places, words: List[str], seconds: int, own_user: bool
         lines += ["CapabilityBoundingSet="]
         # A container's files are root's: it stays root, without a capability.
         lines += [(_SYSTEM if own_user else _SYSTEM.replace("PrivateUsers=yes\n", "")).rstrip()]
+    else:
+        lines += ["UMask=0077"]
     lines += [(_COMMON % _NETWORK).rstrip()]
     timer = [MARK + places.name, "[Unit]"]
     timer += ["Description=When the credential of Skupper gateway %s is looked at" % places.name, "", "[Timer]"]

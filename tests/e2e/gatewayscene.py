@@ -106,11 +106,11 @@ class Scene:
 
 
 @contextlib.contextmanager
-def site_and_server(*services: str) -> Iterator[Scene]:
-    """A site with these services, and a machine that has booted with nothing of ours on it."""
+def site_and_server(*services: str, root: Path = Path("/")) -> Iterator[Scene]:
+    """A site with these services, and a machine that has booted the system in ``root`` and has nothing of ours."""
     with Lab("west", "yard") as lab:
         west, yard = lab.hosts
-        server = Machine(lab, yard, 8)
+        server = Machine(lab, yard, 8, root=root)
         try:
             server.make()
             server.plug()

@@ -40,9 +40,10 @@ cgroupns = "private"
 class Machine:
     """The machine; it runs on ``host`` and is host ``number`` of ``lab``."""
 
-    def __init__(self, lab: Lab, host: Host, number: int, disk: Path | None = None) -> None:
-        """``disk`` is where root's containers are, if not with the rest."""
+    def __init__(self, lab: Lab, host: Host, number: int, disk: Path | None = None, root: Path = Path("/")) -> None:
+        """``disk`` is where root's containers are, if not with the rest; ``root`` is of another distribution."""
         self.disk = disk
+        self.root = root
         self.lab = lab
         self.host = host
         self.number = number
@@ -60,14 +61,14 @@ class Machine:
         for part in ("tmp", "var/tmp"):
             (tree / part).chmod(0o1777)
         for link in ("bin", "sbin", "lib", "lib32", "lib64"):
-            if Path("/", link).is_symlink():
+            if (self.root / link).is_symlink():
                 (tree / link).symlink_to(f"usr/{link}")
         self._settings(tree / "etc")
         archive = self.directory / "image.tar"
         subprocess.run(["tar", "-C", str(tree), "-cf", str(archive), "."], check=True)
         self.host.podman("import", str(archive), _IMAGE)
         kept = {"/var/lib/containers": "containers", "/usr/local/bin": "local", "/home": "home"}
-        volumes = [*(f"{path}:{path}:ro" for path in ("/usr", *_programs()))]
+        volumes = [f"{self.root / 'usr'}:/usr:ro", *(f"{path}:{path}:ro" for path in _programs())]
         for place, name in kept.items():
             if name == "containers" and self.disk:
                 (self.directory / name).symlink_to(self.disk)
@@ -89,7 +90,7 @@ class Machine:
 
     def _settings(self, etc: Path) -> None:
         for name in _SETTINGS:
-            source = Path("/etc", name)
+            source = self.root / "etc" / name
             if source.is_dir():
                 shutil.copytree(source, etc / name, symlinks=True, dirs_exist_ok=True)
             elif source.exists():
