@@ -50,7 +50,9 @@ class Http1Connection(ABC):
 
     def send_end(self, trailers: Trailers) -> int:
         """End it."""
-        return self._write(self.wire.end(trailers))
+        octets = self._write(self.wire.end(trailers))
+        self.socket.push()
+        return octets
 
     def _write(self, octets: bytes) -> int:
         self.socket.write(octets)

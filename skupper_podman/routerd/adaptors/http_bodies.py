@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from skupper_podman.routerd.codec import DecodeError, Symbol, encode
+from skupper_podman.routerd.codec import DecodeError, Symbol, ULong, encode
 from skupper_podman.routerd.message import MAX_HEAD, BodyReader, data_section_header
 from skupper_podman.routerd.sections import FOOTER, map_pairs
 
@@ -123,9 +123,11 @@ class FooterReader(BodyReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._tail = bytearray()
+        self._tail: bytearray | None = None
 
     def _after(self, rest: memoryview) -> None:
+        if self._tail is None:
+            self._tail = bytearray()
         self._tail += rest
         if len(self._tail) > MAX_HEAD:
             raise DecodeError(f"message footer exceeds {MAX_HEAD} octets")
@@ -133,7 +135,7 @@ class FooterReader(BodyReader):
     @property
     def footer(self) -> list[tuple[Any, Any]]:
         """The footer of a complete message; raises `DecodeError` when it is cut or malformed."""
-        return map_pairs(self._tail) if self._footer else []
+        return map_pairs(self._tail or b"") if self._footer else []
 
 
 def data_section(data: bytes | bytearray | memoryview) -> bytes:
@@ -152,7 +154,7 @@ def map_with(items: bytes, count: int) -> bytes:
 
 
 def encoded_item(item: object) -> bytes:
-    """As `encode`, which takes longer for what is nearly always here: nothing, or short text."""
+    """As `encode`, which takes longer for what is nearly always here: nothing, short text or a small number."""
     if item is None:
         return b"\x40"
     kind = type(item)
@@ -160,6 +162,8 @@ def encoded_item(item: object) -> bytes:
         octets = str(item).encode()
         if len(octets) < 256:
             return bytes((0xA1 if kind is str else 0xA3, len(octets))) + octets
+    elif isinstance(item, ULong) and 0 < item < 256:
+        return bytes((0x53, item))
     return encode(item)
 
 

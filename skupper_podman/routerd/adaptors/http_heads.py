@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 from skupper_podman.routerd.adaptors.http_bodies import Pairs, encoded_item, map_with
@@ -31,7 +32,8 @@ class NotHttpError(ValueError):
     """A message that cannot be sent as an HTTP request or response."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as `Envelope` is not: both are made for each message, and freezing doubles what that takes.
+@dataclass(slots=True)
 class HttpHead:
     """Head of a request or response: `start` are the pseudo headers, `subject` is the method or the status."""
 
@@ -47,7 +49,7 @@ class HttpHead:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """What the router says of a message: where it goes and which request and flow it belongs to."""
 
@@ -121,12 +123,27 @@ def _items(head: HttpHead, *, symbols: bool) -> bytes:
 
 def _properties(envelope: Envelope, subject: str) -> bytes:
     """As `Properties` encodes the few that these messages have."""
-    values: list[object] = [envelope.message_id, None, envelope.to, subject]
-    values += [envelope.reply_to, envelope.correlation_id, None, None, None, None, envelope.site]
-    while values[-1] is None:
-        values.pop()
-    items = b"".join([encoded_item(value) for value in values])
-    return _PROPERTIES + b"\xd0" + (4 + len(items)).to_bytes(4) + len(values).to_bytes(4) + items
+    items = [encoded_item(envelope.message_id), _NULL, _again(envelope.to), _again(subject)]
+    reply_to, correlation_id, site = envelope.reply_to, envelope.correlation_id, envelope.site
+    if site is not None:
+        items += (_again(reply_to), encoded_item(correlation_id), _NULL, _NULL, _NULL, _NULL, _again(site))
+    elif correlation_id is not None:
+        items += (_again(reply_to), encoded_item(correlation_id))
+    elif reply_to is not None:
+        items.append(_again(reply_to))
+    octets = b"".join(items)
+    return b"".join(
+        (_PROPERTIES, b"\xd0", (4 + len(octets)).to_bytes(4), len(items).to_bytes(4), octets)
+    )
+
+
+_NULL: Final = encoded_item(None)
+_short: Final = lru_cache(maxsize=1024, typed=True)(encoded_item)
+
+
+def _again(value: str | None) -> bytes:
+    """The octets of text that other messages have as well."""
+    return encoded_item(value) if value is None or len(value) > 255 else _short(value)
 
 
 def read_head(head: Head) -> HttpHead:

@@ -1,8 +1,9 @@
 """A socket of an HTTP adaptor, plain or TLS: octets in, octets out, and all the ways it can end.
 
 What always holds: nothing here blocks; what the peer does not take waits, and `full` tells writers to
-stop; output of one turn goes out in one system call; a connection that is finished while its peer still
-sends is closed only when the peer has had time to read the last response, for a reset would destroy it.
+stop; output of one turn goes out in one system call, or that of a message as soon as it is complete; a
+connection that is finished while its peer still sends is closed only when the peer has had time to read
+the last response, for a reset would destroy it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ READ_SIZE: Final = 128 * 1024
 #: Octets waiting for the socket beyond which writers pause, and at which they go on.
 FULL: Final = 512 * 1024
 _EASY: Final = FULL // 2
+#: Pieces that go out in one system call.
+_MOST_PIECES: Final = 64
 #: How long, and for how many octets, a finished connection goes on reading what nobody wants.
 _LINGER_SECONDS: Final = 5.0
 _LINGER_OCTETS: Final = 4 * 1024 * 1024
@@ -108,6 +111,17 @@ class HttpSocket:
             self._flush_due = True
             self._loop.at_turn_end(self._flush_now)
 
+    def push(self) -> None:
+        """A message is complete: send it now, not at the end of this turn, so that who waits for it can begin."""
+        pending, descriptor = self._pending, self._descriptor
+        if descriptor is None or descriptor.events & EPOLLOUT or not 0 < len(pending) <= _MOST_PIECES:
+            return
+        try:
+            sent = self._sock.send(pending[0]) if len(pending) == 1 else self._sock.sendmsg(list(pending))
+        except OSError:
+            return  # the end of the turn tries again, and does what is to be done then
+        self._taken(sent)
+
     def finish(self) -> None:
         """Send what waits, end our direction, and close when the peer has, or after a while."""
         if self._sock is None or self._finishing:
@@ -194,7 +208,7 @@ class HttpSocket:
     def _flush(self) -> None:
         pending = self._pending
         while pending and self._sock is not None:
-            batch = [pending[index] for index in range(min(len(pending), 64))]
+            batch = [pending[index] for index in range(min(len(pending), _MOST_PIECES))]
             try:
                 sent = self._sock.send(batch[0]) if len(batch) == 1 else self._sock.sendmsg(batch)
             except (BlockingIOError, InterruptedError):

@@ -159,17 +159,29 @@ class IncomingMessage:
         """Take the head and what there is of the body."""
         self._source = source
         self._settled = start.settled
-        self._try(lambda taker: taker.message_begun(self, start))
-        if len(start.body):
+        if self._taker is not None:
+            try:
+                self._taker.message_begun(self, start)
+            except ValueError as error:
+                self._refuse(error)
+        if len(start.rest) > start.body_at:
             self.write(start.body)
 
     def write(self, chunk: Chunk) -> None:
         """Pass octets on."""
-        self._try(lambda taker: taker.message_octets(self, chunk))
+        if self._taker is not None:
+            try:
+                self._taker.message_octets(self, chunk)
+            except ValueError as error:
+                self._refuse(error)
 
     def finish(self) -> None:
         """Pass the end on."""
-        self._try(lambda taker: taker.message_ended(self))
+        if self._taker is not None:
+            try:
+                self._taker.message_ended(self)
+            except ValueError as error:
+                self._refuse(error)
 
     def abort(self) -> None:
         """The source is gone."""
@@ -177,15 +189,9 @@ class IncomingMessage:
         self._settled = True
         self._break()
 
-    def _try(self, call: Callable[[Taker], None]) -> None:
-        taker = self._taker
-        if taker is None:
-            return
-        try:
-            call(taker)
-        except ValueError as error:
-            self._break()
-            self.settle(rejected("amqp:decode-error", str(error)))
+    def _refuse(self, error: ValueError) -> None:
+        self._break()
+        self.settle(rejected("amqp:decode-error", str(error)))
 
     def _break(self) -> None:
         taker, self._taker = self._taker, None

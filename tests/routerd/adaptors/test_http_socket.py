@@ -125,3 +125,39 @@ def test_handler_that_fails_costs_its_connection(bench: Bench) -> None:
     assert bench.calls == ["lost"]
     assert [str(error) for error in bench.errors] == ["handler fails"]
     assert bench.peer.recv(10) == b""
+
+
+def test_push_sends_before_the_turn_ends(bench: Bench) -> None:
+    bench.peer.setblocking(False)
+    bench.socket.push()
+    bench.socket.write(b"head")
+    bench.socket.write(b"body")
+    with pytest.raises(BlockingIOError):
+        bench.peer.recv(10)
+    bench.socket.push()
+    assert bench.peer.recv(10) == b"headbody"
+    assert bench.socket.waiting == 0
+    bench.turn()
+    assert (bench.calls, bench.errors) == ([], [])
+
+
+def test_push_to_a_peer_that_does_not_read_keeps_the_rest(bench: Bench) -> None:
+    size = 2 * FULL
+    bench.socket.write(bytes(size))
+    bench.socket.push()
+    assert 0 < bench.socket.waiting < size
+    got = 0
+    while got < size:
+        bench.turn()
+        bench.socket.push()
+        got += len(bench.peer.recv(1 << 20))
+    assert bench.socket.octets_out == size
+
+
+def test_push_to_a_peer_that_is_gone_is_told_at_the_end_of_the_turn(bench: Bench) -> None:
+    bench.peer.close()
+    bench.socket.write(b"nobody")
+    bench.socket.push()
+    assert bench.calls == []
+    bench.turn()
+    assert bench.calls == ["lost"]
