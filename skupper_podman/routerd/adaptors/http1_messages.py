@@ -25,7 +25,7 @@ from skupper_podman.routerd.adaptors.http_bodies import (
     data_section,
     last_chunk,
 )
-from skupper_podman.routerd.adaptors.http_heads import HttpHead, Known, NotHttpError, named_in_connection, text
+from skupper_podman.routerd.adaptors.http_heads import HttpHead, Known, NotHttpError, text, without_hops
 
 
 def request_head(head: RequestHead) -> HttpHead:
@@ -63,11 +63,10 @@ def _size(first: bytes, raw: Raw) -> int:
 
 
 def _headers(raw: Raw) -> Pairs:
-    pairs = [(text(name), text(value)) for name, value in raw]
-    dropped = named_in_connection(pairs)
+    pairs = without_hops([(text(name), text(value)) for name, value in raw])
     if any(name.lower() == "transfer-encoding" for name, _ in pairs):
-        dropped |= {"content-length"}
-    return [pair for pair in pairs if pair[0].lower() not in dropped]
+        return [pair for pair in pairs if pair[0].lower() != "content-length"]
+    return pairs
 
 
 class Sendable:
@@ -95,18 +94,19 @@ class Sendable:
 
 def to_server(head: HttpHead, authority: str, host_override: str | None) -> Sendable:
     """A message as a request to a server; raises `NotHttpError`. `authority` is for clients that named no host."""
-    key = "request", authority, host_override
-    found: Sendable | None = head.made.get(key)
-    if found is None:
-        found = head.made[key] = _to_server(head, authority, host_override)
-    return found
-
-
-def _to_server(head: HttpHead, authority: str, host_override: str | None) -> Sendable:
     path = dict(head.start).get(":path")
     if not path:
         raise NotHttpError("request has no path")
-    headers = _passed_on(head.headers)
+    key = "request", head.subject, path, authority, host_override
+    found: Sendable | None = head.made.get(key)
+    if found is None:
+        found = _to_server(head, path, authority, host_override)
+        head.keep(key, found)
+    return found
+
+
+def _to_server(head: HttpHead, path: str, authority: str, host_override: str | None) -> Sendable:
+    headers = without_hops(head.headers)
     hosts = [value for name, value in headers if name.lower() == "host"]
     if host_override or not hosts:
         headers = [pair for pair in headers if pair[0].lower() != "host"]
@@ -118,30 +118,26 @@ def _to_server(head: HttpHead, authority: str, host_override: str | None) -> Sen
 
 def to_client(head: HttpHead) -> Sendable:
     """A message as a response to a client; raises `NotHttpError`."""
-    found: Sendable | None = head.made.get("response")
+    key = "response", head.subject, dict(head.start).get(":reason", "")
+    found: Sendable | None = head.made.get(key)
     if found is None:
-        found = head.made["response"] = _to_client(head)
+        found = _to_client(head, key[2].encode())
+        head.keep(key, found)
     return found
 
 
-def _to_client(head: HttpHead) -> Sendable:
+def _to_client(head: HttpHead, reason: bytes) -> Sendable:
     if not (head.subject.isascii() and head.subject.isdigit() and len(head.subject) == 3):
         raise NotHttpError("subject is not an HTTP status")
     status = int(head.subject)
     if status == 101:
         raise NotHttpError("protocol switched without being asked")
-    reason = dict(head.start).get(":reason", "").encode()
     if not is_reason(reason):
         raise NotHttpError("reason is not text")
-    fields = _octets(_passed_on(head.headers))
+    fields = _octets(without_hops(head.headers))
     kind = h11.InformationalResponse if status < 200 else h11.Response
     written = written_response(status, reason, tuple(fields))
     return Sendable(written, lambda: kind(status_code=status, headers=fields, reason=reason), status)
-
-
-def _passed_on(headers: Pairs) -> Pairs:
-    dropped = named_in_connection(headers)
-    return [pair for pair in headers if pair[0].lower() not in dropped]
 
 
 def _octets(pairs: Pairs) -> list[tuple[bytes, bytes]]:
@@ -153,7 +149,8 @@ def is_chunked(head: HttpHead) -> bool:
     chunked: bool | None = head.made.get("chunked")
     if chunked is None:
         value = head.header("transfer-encoding")
-        chunked = head.made["chunked"] = value is not None and value.strip().lower() == "chunked"
+        chunked = value is not None and value.strip().lower() == "chunked"
+        head.keep("chunked", chunked)
     return chunked
 
 

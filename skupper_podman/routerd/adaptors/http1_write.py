@@ -22,7 +22,9 @@ class Written(NamedTuple):
 
 def written_request(method: bytes, target: bytes, fields: Raw) -> Written | None:
     """A request."""
-    fields = (*(pair for pair in fields if _is(pair, b"host")), *(pair for pair in fields if not _is(pair, b"host")))
+    hosts = tuple([pair for pair in fields if pair[0].lower() == b"host"])
+    if fields[:1] != hosts:
+        fields = (*hosts, *(pair for pair in fields if pair not in hosts))
     octets = b"%s %s HTTP/1.1\r\n%s" % (method, target, _lines(fields))
     head = plain_request(octets)
     if head is None or (head.method, head.target, head.fields) != (method, target, fields):
@@ -36,21 +38,18 @@ def written_response(status: int, reason: bytes, fields: Raw) -> Written | None:
     head = plain_response(octets)
     if head is None or (head.status, head.reason, head.fields) != (status, reason, fields):
         return None
-    if any(_is(pair, b"host") for pair in fields):
+    names = [name.lower() for name, _ in fields]
+    if b"host" in names:
         return None  # which h11 moves
     if status in (204, 304):
         return Written(octets, 0)
     if head.length not in (CHUNKED, UNTIL_CLOSE):
         return Written(octets, head.length)
-    others = tuple(pair for pair in fields if not _is(pair, b"transfer-encoding"))
+    others = [pair for name, pair in zip(names, fields, strict=True) if name != b"transfer-encoding"]
     return Written(b"HTTP/1.1 %d %s\r\n%s" % (status, reason, _lines((*others, _CHUNKED))), CHUNKED)
 
 
 _CHUNKED = (b"Transfer-Encoding", b"chunked")
-
-
-def _is(pair: tuple[bytes, bytes], name: bytes) -> bool:
-    return pair[0].lower() == name
 
 
 def _lines(fields: Raw) -> bytes:

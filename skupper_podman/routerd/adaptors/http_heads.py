@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 from skupper_podman.routerd.adaptors.http_bodies import Pairs, encoded_item, map_with
-from skupper_podman.routerd.codec import CodecError, Symbol
+from skupper_podman.routerd.codec import CodecError, DecodeError, Symbol
 from skupper_podman.routerd.message import Head, Header, MessageId
 from skupper_podman.routerd.sections import APPLICATION_PROPERTIES, PROPERTIES, map_pairs
 
@@ -24,6 +24,9 @@ _HEADER: Final = Header().encode()
 _PROPERTIES: Final = bytes((0, 0x53, PROPERTIES))
 _APPLICATION: Final = bytes((0, 0x53, APPLICATION_PROPERTIES))
 
+
+#: Things that are made of heads with the same headers: with one first line, or a few.
+_MOST_MADE: Final = 16
 
 Made = TypeVar("Made")
 
@@ -41,8 +44,14 @@ class HttpHead:
     start: Pairs
     headers: Pairs = field(default_factory=list)
     flow_id: str | None = None
-    #: What has been made of it, by whoever made it; heads that differ in nothing but their flow share this.
+    #: What has been made of it, by whoever made it; heads with the same headers share this.
     made: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def keep(self, key: object, made: Any) -> None:
+        """Remember what has been made of it; of many different things only a few."""
+        if len(self.made) >= _MOST_MADE:
+            self.made.clear()
+        self.made[key] = made
 
     def header(self, name: str) -> str | None:
         """The first value of a header; `name` in lower case."""
@@ -96,7 +105,8 @@ def compose_head(head: HttpHead, envelope: Envelope, *, symbols: bool) -> tuple[
     """The sections before the body, and the same parsed; HTTP/1 has header names as `symbols`, HTTP/2 as strings."""
     items = head.made.get(symbols)
     if items is None:
-        items = head.made[symbols] = _items(head, symbols=symbols)
+        items = _items(head, symbols=symbols)
+        head.keep(symbols, items)
     count = 2 + 2 * (len(head.start) + len(head.headers))
     application = map_with(_FLOW_ITEM + encoded_item(envelope.flow_id) + items, count)
     octets = b"".join((_HEADER, _properties(envelope, head.subject), _APPLICATION, application))
@@ -116,9 +126,11 @@ _FLOW_ITEM: Final = encoded_item(FLOW_ID)
 
 
 def _items(head: HttpHead, *, symbols: bool) -> bytes:
-    kind = Symbol if symbols else str
-    pairs: list[tuple[object, object]] = [*head.start, *((kind(name), value) for name, value in head.headers)]
-    return b"".join([encoded_item(item) for pair in pairs for item in pair])
+    octets = [_again(item) for pair in head.start for item in pair]
+    for name, value in head.headers:
+        octets.append(_symbol(name) if symbols else _again(name))
+        octets.append(_again(value))
+    return b"".join(octets)
 
 
 def _properties(envelope: Envelope, subject: str) -> bytes:
@@ -138,12 +150,21 @@ def _properties(envelope: Envelope, subject: str) -> bytes:
 
 
 _NULL: Final = encoded_item(None)
-_short: Final = lru_cache(maxsize=1024, typed=True)(encoded_item)
+#: Characters of text that is remembered.
+_SHORT: Final = 64
+_short: Final = lru_cache(maxsize=2048, typed=True)(encoded_item)
+_short_symbol: Final = lru_cache(maxsize=512)(lambda name: encoded_item(Symbol(name)))
 
 
 def _again(value: str | None) -> bytes:
     """The octets of text that other messages have as well."""
-    return encoded_item(value) if value is None or len(value) > 255 else _short(value)
+    return _short(value) if value is not None and len(value) <= _SHORT else encoded_item(value)
+
+
+def _symbol(name: str) -> bytes:
+    """The octets of the name of a header."""
+    octets: bytes = _short_symbol(name) if len(name) <= _SHORT else encoded_item(Symbol(name))
+    return octets
 
 
 def read_head(head: Head) -> HttpHead:
@@ -181,30 +202,84 @@ _TEXT: Final = b"\xa1\xa3"
 
 
 def _known_head(head: Head) -> HttpHead | None:
-    """The same for a head that has come before with another flow; None where the long way is to be taken."""
+    """The same for headers that have come before, with any flow and path; None where the long way is to be taken."""
     raw = head._raw_application_properties
     if raw is None or len(raw) < 20 or raw[0] != 0xD1 or raw[9] not in _TEXT or head.lite:
         return None
     if raw[10:19] != _FLOW_ITEM[1:] + b"\xa1":
         return None
     end = 20 + raw[19]
-    count, flow_id, rest = int.from_bytes(raw[5:9]), raw[20:end], raw[end:]
-    if end > len(raw) or count < 2 or not flow_id.isascii():
+    flow_id = raw[20:end]
+    if end > len(raw) or not flow_id.isascii() or not head.subject:
         return None
     try:
-        found = _heads.of(lambda: len(rest), head.subject, count, rest)
-    except (CodecError, NotHttpError):
+        start, end = _start_at(raw, end)
+        rest, count = raw[end:], int.from_bytes(raw[5:9]) - 2 - 2 * len(start)
+        if count < 0:
+            return None
+        found = _rests.of(lambda: len(rest), count, rest)
+    except (IndexError, ValueError):
         return None
-    return HttpHead(found.subject, found.start, found.headers, flow_id.decode("ascii"), found.made)
+    if found.flow_id is not None:
+        return None  # there is a second one
+    return HttpHead(head.subject, start + found.start, found.headers, flow_id.decode("ascii"), found.made)
 
 
-def _without_flow(subject: str | None, count: int, rest: bytes) -> HttpHead:
+def _start_at(raw: bytes, at: int) -> tuple[Pairs, int]:
+    """The pseudo headers that stand before all others, and where they end; raises as decoding does."""
+    start: Pairs = []
+    while raw[at : at + 1] == b"\xa1" and raw[at + 2 : at + 3] == b":":
+        middle = at + 2 + raw[at + 1]
+        end = middle + 2 + raw[middle + 1]
+        key, value = raw[at + 2 : middle].decode(), raw[middle + 2 : end].decode()
+        if raw[middle] != 0xA1 or end > len(raw) or key == FLOW_ID:
+            raise DecodeError("not a pair of short strings")
+        start.append((key, value))
+        at = end
+    return start, at
+
+
+def _rest(count: int, octets: bytes) -> HttpHead:
+    """What so many encoded keys and values give, but the subject."""
+    items = _short_texts(octets)
+    if items is not None and len(items) == count and not count % 2:
+        start: Pairs = []
+        headers: Pairs = []
+        for pair in zip(items[::2], items[1::2], strict=True):
+            (start if pair[0][:1] == ":" else headers).append(pair)
+        return HttpHead("", start, headers)
     head = Head()
-    head.subject = subject
-    return _of_pairs(head, map_pairs(map_with(rest, count - 2)))
+    head.subject = "GET"
+    return _of_pairs(head, map_pairs(map_with(octets, count)))
 
 
-_heads: Final = Known(_without_flow)
+_rests: Final = Known(_rest)
+
+
+def _short_texts(octets: bytes) -> list[str] | None:
+    """Encoded short strings and symbols, one after the other; None where anything else is among them."""
+    found = []
+    at, size = 0, len(octets)
+    try:
+        while at < size:
+            begin = at + 2
+            end = begin + octets[at + 1]
+            item = octets[begin:end].decode("utf-8" if octets[at] == 0xA1 else "ascii")
+            if octets[at] not in _TEXT or end > size or item == FLOW_ID:
+                return None
+            found.append(item)
+            at = end
+    except (IndexError, UnicodeDecodeError):
+        return None
+    return found
+
+
+def without_hops(headers: Pairs) -> Pairs:
+    """The headers that go further than one connection."""
+    if _HOP_BY_HOP.isdisjoint([name.lower() for name, _ in headers]):
+        return headers
+    dropped = named_in_connection(headers)
+    return [pair for pair in headers if pair[0].lower() not in dropped]
 
 
 def named_in_connection(headers: Sequence[tuple[str, str]]) -> frozenset[str]:

@@ -72,6 +72,10 @@ def outcome_of(head: Head) -> HttpHead | None:
 
 @given(headers, st.sampled_from(["GET", "200", ""]), st.text(max_size=4), st.integers(0, 90), st.integers(0, 255))
 @example([("AAA", "\u00a1\u00a1")], "GET", "000", 53, 0)
+@example([], "GET", "000", 5, 255)
+@example([(":flowid", "other")], "GET", "000", 0, 0xD1)
+@example([(":later", "x"), ("A", "b")], "GET", "000", 8, 3)
+@example([], "GET", "000", 8, 0)
 def test_heads_that_are_known_are_read_as_any_other(
     pairs: list[tuple[str, str]], subject: str, flow: str, at: int, octet: int
 ) -> None:
@@ -100,6 +104,27 @@ def test_what_is_made_of_a_head_is_shared_by_those_that_differ_in_their_flow_onl
     assert to_server(found[0], "s:1", None) is to_server(found[1], "s:1", None)
     assert to_server(found[0], "s:1", "x") is not to_server(found[1], "s:1", None)
     assert to_client(HttpHead("200", [])) is not to_client(HttpHead("200", []))
+
+
+def test_what_is_made_of_headers_does_not_depend_on_the_path_of_a_response() -> None:
+    def answer(path: str, status: str = "200", reason: str = "OK") -> HttpHead:
+        sent = HttpHead(status, [(":version", "1.1"), (":reason", reason), (":path", path)], [("A", "b")])
+        return read_head(compose_head(sent, ENVELOPE, symbols=True)[1])
+
+    first, second = answer("/1"), answer("/2")
+    assert (first.start[2], second.start[2]) == ((":path", "/1"), (":path", "/2"))
+    assert to_client(first) is to_client(second)
+    assert to_client(answer("/3", "404")).status == 404
+    assert to_client(answer("/3", reason="Fine")).event().reason == b"Fine"
+    assert to_client(answer("/3")) is to_client(first)
+
+
+def test_of_headers_with_many_first_lines_little_is_remembered() -> None:
+    for number in range(100):
+        sent = HttpHead("GET", [(":version", "1.1"), (":path", f"/{number}")], [("A", "b")])
+        head = read_head(compose_head(sent, ENVELOPE, symbols=True)[1])
+        assert to_server(head, "server:80", None).event().target == b"/%d" % number
+        assert len(head.made) <= 16
 
 
 def test_few_and_small_heads_are_remembered() -> None:
