@@ -131,10 +131,10 @@ def adding(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:
     def do() -> None:
         found = router.present(wanted)
         added[:] = [entity for entity in wanted if entity not in found]
-        router.create(*added)
+        _create(router, added)
 
     def undo() -> None:
-        router.delete(*reversed(router.present(added)))
+        _delete(router, [*reversed(router.present(added))])
 
     return Step("run", what, do, undo)
 
@@ -146,11 +146,11 @@ def removing(router: LiveRouter, entities: Iterable[Entity], what: str) -> Step:
 
     def do() -> None:
         found[:] = router.present(wanted)
-        router.delete(*found)
+        _delete(router, found)
 
     def undo() -> None:
         left = router.present(found)
-        router.create(*(entity for entity in reversed(found) if entity not in left))
+        _create(router, [entity for entity in reversed(found) if entity not in left])
 
     return Step("run", what, do, undo)
 
@@ -159,10 +159,42 @@ def replacing(router: LiveRouter, old: Entity, new: Entity, what: str) -> Step:
     """A step that puts ``new`` in the place of ``old`` of the same type and name, for what a router cannot change."""
 
     def exchange(leaving: Entity, coming: Entity) -> None:
-        router.delete(*router.present([leaving]))
-        router.create(coming)
+        _delete(router, router.present([leaving]))
+        try:
+            router.create(coming)
+        except ManagementError:
+            if not (there := router.present([coming])):
+                raise
+            router.delete(*there)  # it may be the old one, too: they have one name
+            router.create(coming)
 
     return Step("run", what, lambda: exchange(old, new), lambda: exchange(new, old))
+
+
+# A command that was killed leaves its process in the container at work: between a look at the router and a change to it
+# that process may make the same change, which is then refused as one that was made already.
+
+
+def _create(router: LiveRouter, entities: Sequence[Entity]) -> None:
+    """Add entities that the router did not have a moment ago. Raises as :meth:`LiveRouter.query`."""
+    try:
+        router.create(*entities)
+    except ManagementError:
+        there = router.present(entities)
+        if not there:
+            raise
+        router.create(*(entity for entity in entities if entity not in there))
+
+
+def _delete(router: LiveRouter, entities: Sequence[Entity]) -> None:
+    """Remove entities that the router had a moment ago. Raises as :meth:`LiveRouter.query`."""
+    try:
+        router.delete(*entities)
+    except ManagementError:
+        left = router.present(entities)
+        if len(left) == len(entities):
+            raise
+        router.delete(*left)
 
 
 def logging(router: LiveRouter, before: Mapping[str, str], after: Mapping[str, str], what: str) -> Step:
