@@ -1,4 +1,4 @@
-"""Runs every case of tests/platform/injuries.py at every moment, and prints what came of it."""
+"""Runs every case of tests/platform/injuries.py, and of gateways' programs, at every moment; prints what came of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import signal
 import sys
 
 from skupper_podman.errors import SkupperError
+from tests.e2e import gatewayinjuries
+from tests.gateway import injuries as programs
+from tests.gateway.test_injuries import foreground
 from tests.platform.injuries import CASES, Case, Trial
 from tests.platform.onehost import one_host
 
@@ -14,15 +17,18 @@ from tests.platform.onehost import one_host
 def main() -> int:
     """Run the cases named; gives the exit code: 1 if anything was not mended or undone."""
     parser = argparse.ArgumentParser(prog="scripts/injuries", description=__doc__)
-    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=", ".join(case.name for case in CASES))
+    known = {case.name: case for case in CASES}
+    gateways = [f"gateway {kind}" for kind in ("in the foreground", *gatewayinjuries.CASES)]
+    parser.add_argument("commands", nargs="*", metavar="COMMAND", help=", ".join([*known, *gateways]))
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth moment")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order, so that no host is left
-    known = {case.name: case for case in CASES}
-    unknown = [name for name in arguments.commands if name not in known]
+    wanted = arguments.commands or [*known, *gateways]
+    unknown = [name for name in wanted if name not in known and name not in gateways]
     if unknown:
         parser.error(f"no such command: {', '.join(unknown)}")
-    wrong = sum(injured(known[name], arguments.every) for name in arguments.commands or known)
+    wrong = sum(injured(known[name], arguments.every) for name in wanted if name in known)
+    wrong += sum(killed(name.removeprefix("gateway "), arguments.every) for name in wanted if name in gateways)
     return 1 if wrong else 0
 
 
@@ -45,9 +51,34 @@ def injured(case: Case, every: int) -> int:
                     sys.stdout.flush()
                     break
             done = begun == len(moments)
-    sys.stdout.write(f"{case.name:20} {begun:4} injuries, {wrong} not mended or undone\n")
-    sys.stdout.flush()
+    told(case.name, begun, wrong)
     return wrong
+
+
+def killed(kind: str, every: int) -> int:
+    """Kill the programs of gateways of a kind at their moments; returns how many did not end well."""
+    if kind not in gatewayinjuries.CASES:
+        with foreground() as ground:
+            return sum(tried(ground, case, kind, every) for case in programs.cases("--foreground"))
+    user, cases = gatewayinjuries.CASES[kind]
+    with gatewayinjuries.grounds() as grounds:
+        return sum(tried(grounds[user], case, kind, every) for case in cases)
+
+
+def tried(ground: programs.Ground, case: programs.Case, kind: str, every: int) -> int:
+    """Kill one program at its moments; returns how many did not end well."""
+    trial = programs.Trial(ground, case)
+    moments = range(0, len(trial.moments), every)
+    troubles = [trouble for moment in moments if (trouble := trial.hurt(moment))]
+    sys.stdout.writelines(f"    !! {trouble}\n" for trouble in troubles)
+    told(f"gateway {kind}: {case.name}", len(moments), len(troubles))
+    return len(troubles)
+
+
+def told(name: str, injuries: int, wrong: int) -> None:
+    """Print what came of a case."""
+    sys.stdout.write(f"{name:40} {injuries:4} injuries, {wrong} not mended or undone\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

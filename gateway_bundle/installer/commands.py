@@ -11,7 +11,7 @@ from . import checks, kept, report, state
 from .bundle import LINK, Bundle
 from .failures import MISSING, USAGE, Failure
 from .install import Launch
-from .lines import Parser, failures, say
+from .lines import INTERRUPTED, Parser, failures, say
 from .places import Places
 from .removal import Removal
 from .renewal import Renewal
@@ -36,7 +36,7 @@ def launch(directory: str, words: List[str]) -> int:
 
 def remove(directory: str, words: List[str]) -> int:
     """Run `remove.py` of the bundle in `directory`; gives the exit code."""
-    with failures() as outcome:
+    with failures("interrupted; to go on: remove.py") as outcome:
         outcome.code = _remove(directory, words)
     return outcome.code
 
@@ -118,7 +118,10 @@ def _do(bundle: Bundle, options: Options, now: datetime.datetime) -> int:
         user = os.environ.get("USER") or str(os.getuid())
         say("Warning: it ends with your last login; ask an administrator for: loginctl enable-linger %s" % user)
     if options.wait > 0:
-        launched.await_link()
+        try:
+            launched.await_link()
+        except KeyboardInterrupt:
+            raise Failure(INTERRUPTED, "interrupted; it is launched, but has no link to the site yet") from None
         say("gateway %s: connected to %s:%d, generation %d" % (bundle.name, *bundle.edge, bundle.generation))
     else:
         say("gateway %s: launched, generation %d" % (bundle.name, bundle.generation))
@@ -142,10 +145,15 @@ def _before(bundle: Bundle) -> Bundle:
     known = state.load(places)
     if known is None:
         raise Failure(MISSING, "gateway %s is not installed for this user" % bundle.name)
+    finishing = None
     for path in kept.directories(places):
         found = Bundle(path)
         if found.generation < int(known["generation"]):
             return found
+        if state.unfinished(known) and found.generation == int(known["generation"]):
+            finishing = found
+    if finishing is not None:
+        return finishing  # the return to it was cut short at its very end
     raise Failure(1, "there is no generation before %s to return to" % known["generation"])
 
 
@@ -212,6 +220,9 @@ def _remove(directory: str, words: List[str]) -> int:
         say("Nothing has been changed.")
         return 0
     if not lines:
+        if os.path.isdir(places.top):
+            with state.locked(places):
+                pass  # which removes what is empty
         say("gateway %s: nothing of it is on this host for this user" % bundle.name)
         return 0
     with state.locked(places):

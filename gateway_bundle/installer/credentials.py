@@ -13,7 +13,7 @@ from .bundle import LINK, Bundle
 from .failures import DAMAGED, Failure
 from .files import Changes, held, read
 from .places import Places
-from .renewal import CERTIFICATE, KEY, OWN_AUTHORITY, TRUST
+from .renewal import CERTIFICATE, KEY, OWN_AUTHORITY, TRUST, complete, present_certificate
 
 _LINK = os.path.basename(LINK)
 _RENEWED = (CERTIFICATE, KEY, TRUST)
@@ -37,19 +37,23 @@ class Credentials:
 
     def _keep_renewed(self) -> None:
         """Take what is installed for the bundle's, if it is of the same registration and lasts longer."""
-        place = os.path.realpath(self.places.credential)
-        installed = {name: read(os.path.join(place, name)) for name in (*_RENEWED, OWN_AUTHORITY)}
+        places = self.places
+        place = os.path.realpath(places.credential)
+        if not os.path.lexists(places.certificates):
+            place = os.path.join(places.staged_certificates, _LINK)
+        paths = {name: os.path.join(place, name) for name in (*_RENEWED, OWN_AUTHORITY)}
+        paths[CERTIFICATE] = present_certificate(place)
+        installed = {name: read(path) for name, path in paths.items()}
         if installed[OWN_AUTHORITY] != self.files.get("%s/%s" % (_LINK, OWN_AUTHORITY)):
             return
         found = {"%s/%s" % (_LINK, name): content for name, content in installed.items() if content}
-        if len(found) == len(installed) and certificate.exists(place):
-            try:
-                end = self._end(found)
-            except Failure:
-                return  # what is installed is damaged: the bundle's mends it
-            if end > self.expires:
+        try:
+            if len(found) == len(installed) and self._end(found) > self.expires:
+                certificate.check(paths[CERTIFICATE], paths[KEY], paths[OWN_AUTHORITY])
                 self.files.update(found)
-                self.directory, self.expires, self.kept = place, end, True
+                self.directory, self.expires, self.kept = place, self._end(found), True
+        except (OSError, Failure):
+            return  # what is installed is damaged: the bundle's mends it
 
     @staticmethod
     def _end(files: Dict[str, bytes]) -> datetime.datetime:
@@ -67,13 +71,17 @@ class Credentials:
 
     def place(self, changes: Changes, for_service: bool) -> None:
         """Put it in place; systemd owns the directory once a service with a user of its own was started."""
+        if not os.path.lexists(self.places.certificates) and os.path.isdir(self.places.staged_certificates):
+            os.rename(self.places.staged_certificates, self.places.certificates)  # see _own_again
         changes.directory(self.places.certificates, 0o700)
         if not os.path.islink(self.places.certificates):
             os.chmod(self.places.certificates, 0o700)
         top = os.path.realpath(self.places.certificates)
-        if not for_service and os.path.islink(self.places.certificates):
-            self._own_again(top)
-            top = self.places.certificates
+        if not for_service and self.places.system:
+            if os.path.islink(self.places.certificates):
+                self._own_again(top)
+                top = self.places.certificates
+            shutil.rmtree(self.places.private_certificates, ignore_errors=True)
         for path in self.files:
             directory = os.path.dirname(os.path.join(top, *path.split("/")))
             if not os.path.isdir(directory):
@@ -82,16 +90,19 @@ class Credentials:
                 if os.getuid() == 0:
                     os.chown(directory, owner.st_uid, owner.st_gid)
         with held(os.path.join(top, _LINK)):  # a renewal is not to come in between
-            for path, content in self.files.items():
-                place = os.path.join(top, *path.split("/"))
-                if read(place) != content:
-                    changes.write(place, content, 0o600)
+            files = {os.path.join(top, *path.split("/")): content for path, content in self.files.items()}
+            complete(os.path.join(top, _LINK))
+            changes.write_together([(path, new, 0o600) for path, new in files.items() if read(path) != new])
 
     def _own_again(self, private: str) -> None:
-        """From systemd's private directory back to where containers mount it from."""
-        os.unlink(self.places.certificates)
-        shutil.move(private, self.places.certificates)
-        for directory, _names, files in os.walk(self.places.certificates):
+        """A copy of what is in systemd's private directory, where containers mount it from."""
+        staged = self.places.staged_certificates
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.copytree(private, staged)
+        for directory, _names, files in os.walk(staged):
+            os.chmod(directory, 0o700)
             os.chown(directory, 0, 0)
             for name in files:
                 os.chown(os.path.join(directory, name), 0, 0)
+        os.unlink(self.places.certificates)
+        os.rename(staged, self.places.certificates)

@@ -1,12 +1,20 @@
-"""Writing files so that they are never half there, and taking it back when what follows fails."""
+"""Writing files so that they are never half there, and taking it back when what follows fails.
+
+What always holds: of one file there is one writer at a time, by :func:`installer.state.locked` or :func:`held`. So what
+lies beside it under a temporary name was left by one that was killed, and the next one sweeps it.
+"""
 
 import contextlib
 import fcntl
 import functools
+import glob
 import os
 import shutil
 import tempfile
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, Iterator, List, Optional, Tuple
+
+File = Tuple[str, bytes, int]
+"""Path, content and mode."""
 
 
 class Changes:
@@ -17,14 +25,22 @@ class Changes:
 
     def write(self, path: str, content: bytes, mode: int) -> None:
         """Replace a file; its owner is that of its directory."""
-        before = read(path)
-        before_mode = os.stat(path).st_mode & 0o777 if before is not None else mode
-        write(path, content, mode)
-        if before is None:
-            self._undos.append(lambda: os.unlink(path))
-        else:
-            kept = before
-            self._undos.append(lambda: write(path, kept, before_mode))
+        self.write_together([(path, content, mode)])
+
+    def write_together(self, files: List[File]) -> None:
+        """Replace files that belong together, so that they are of one kind at almost any moment."""
+        for path, _content, _mode in files:
+            before = read(path)
+            if before is None:
+                self._undos.append(functools.partial(os.unlink, path))
+            else:
+                mode = os.stat(path).st_mode & 0o777
+                self._undos.append(functools.partial(write, path, before, mode))
+        write_together(files)
+
+    def undone_by(self, undo: Callable[[], None]) -> None:
+        """Remember how a change is undone that is about to be made elsewhere; it may never be made."""
+        self._undos.append(undo)
 
     def remove(self, path: str) -> None:
         """Remove a file if it is there."""
@@ -71,8 +87,23 @@ def read(path: str) -> Optional[bytes]:
 
 def write(path: str, content: bytes, mode: int) -> None:
     """Replace a file at once, or fail and leave what was there."""
-    directory = os.path.dirname(path)
-    handle, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)  # 0600 from the first byte
+    write_together([(path, content, mode)])
+
+
+def write_together(files: List[File]) -> None:
+    """Replace files; all are on the disk before the first takes its place."""
+    with contextlib.ExitStack() as stack:
+        staged = [(stack.enter_context(_staged(*file)), file[0]) for file in files]
+        for temporary, path in staged:
+            os.rename(temporary, path)
+
+
+@contextlib.contextmanager
+def _staged(path: str, content: bytes, mode: int) -> Iterator[str]:
+    """What is to be at `path`, on the disk beside it; if it is not taken, nothing is left."""
+    directory, name = os.path.split(path)
+    sweep(path)
+    handle, temporary = tempfile.mkstemp(prefix=_beside(name), dir=directory)  # 0600 from the first byte
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -82,10 +113,28 @@ def write(path: str, content: bytes, mode: int) -> None:
         owner = os.stat(directory)
         if os.getuid() == 0 and owner.st_uid != 0:
             os.chown(temporary, owner.st_uid, owner.st_gid)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        yield temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _beside(name: str) -> str:
+    """How the temporary names of a file begin."""
+    return ".%s.new-" % name
+
+
+def left_beside(path: str) -> List[str]:
+    """What writers of this file left that were killed."""
+    directory, name = os.path.split(path)
+    return glob.glob(os.path.join(glob.escape(directory), glob.escape(_beside(name)) + "*"))
+
+
+def sweep(path: str) -> None:
+    """Remove what writers of this file left that were killed."""
+    for left in left_beside(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(left)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 What always holds: nothing is changed before everything was looked at; a failure on the way puts every file back and
 starts again what ran before; a gateway that runs is changed over its management where that can be, so that connections
-stay.
+stay. What is about to be done is written down first (`state.unfinished`) and forgotten last, so that after a kill or a
+power cut the same launch finishes it, and a removal knows all of it.
 """
 
 import contextlib
 import datetime
-import json
 import os
 import shutil
 import time
@@ -17,6 +17,7 @@ from . import checks, kept, rendering, routers, state
 from .bundle import LINK
 from .failures import NO_LINK, NOT_STARTED, Failure
 from .files import Changes
+from .lines import INTERRUPTED, undisturbed
 from .management import Management, ManagementError
 from .renewal import Renewal
 from .situation import Situation
@@ -31,8 +32,7 @@ class Launch:
         self._found = found
         self._say = say
         self._changes = Changes()
-        self._kept = ""
-        self._changed_live = False
+        self._changed_live = self._stopped_former = False
 
     def apply(self) -> None:
         """Carry it out; raises Failure, and then what was there before is there again."""
@@ -46,45 +46,84 @@ class Launch:
                 "stop it there, then start launch.py --foreground again",
             )
         try:
+            self._begin()
             self._place()
             self._run()
             self._record()
             self._exchange()
         except BaseException:
-            self._take_back()
+            with undisturbed():
+                self._take_back()
             raise
         self._changes.keep()
+        try:
+            self._finish()
+        except KeyboardInterrupt:
+            raise Failure(INTERRUPTED, "interrupted; it is launched, the next launch tidies up") from None
+
+    def _begin(self) -> None:
+        """Write down what is about to be done."""
+        found, places, changes = self._found, self._found.places, self._changes
+        for place in (places.top, os.path.join(places.top, places.kind), places.directory):
+            changes.directory(place, places.mode)
+        os.chmod(places.directory, places.mode)
+        shutil.rmtree(places.removed, ignore_errors=True)
+        planned = self._state()
+        known = dict(planned if found.fresh or found.before is None else found.before)
+        before = found.before or {}
+        known["ports"] = sorted({*before.get("ports", []), *planned["ports"]})  # it may listen at any of them
+        known["changedPorts"] = dict(before.get("changedPorts", {}), **planned["changedPorts"])
+        known["lingering"] = bool(before.get("lingering")) or self._is_to_linger
+        known[state.UNFINISHED] = {
+            "new": found.fresh,
+            "type": found.type,
+            "restart": found.restart,
+            "former": found.former is not None,
+        }
+        changes.write(places.state, state.dump(known), 0o600)
+
+    def _finish(self) -> None:
+        """Forget what it has taken the place of, and that it was begun."""
+        found = self._found
         if found.former and not found.options.foreground and found.options.start:
             found.former.remove()
         images = kept.images(found.places)
-        kept.tidy(found.places, found.bundle.generation)
+        kept.tidy(found.places, found.bundle.generation, alone=found.anew)
         self._forget_images(images)
+        if found.restart and found.was_active and not found.options.start:
+            return  # what runs is still to be started anew
+        known = state.load(found.places) or {}
+        known.pop(state.UNFINISHED, None)
+        state.save(found.places, known)
 
     def _forget_images(self, made: Set[str]) -> None:
         """Of images that were `made` of bundles' routers, those of older generations and of another type go."""
         found = self._found
         needed, others = kept.images(found.places), kept.images_of_others(found.places)
-        for runner in {found.runner, found.old_runner}:
-            if runner and runner.engine:
+        for runner in [found.runner, *found.others]:
+            if runner.engine:
                 for image in made - others - (needed if runner.kind == found.type else set()):
                     runner.engine.forget(image)
 
     def _place(self) -> None:
         """Put the files in place."""
         found, places, changes = self._found, self._found.places, self._changes
-        for place in (places.top, os.path.join(places.top, places.kind), places.directory):
-            changes.directory(place, places.mode)
-        os.chmod(places.directory, places.mode)
+        # First: its programs are there as long as anything else is.
+        kept.keep(places, found.bundle, changes)
         if found.runner.engine:
             found.runner.engine.provide(found.bundle, found.image)
         elif found.router and found.router.digest and routers.unpack(found.bundle, found.router, places.mode):
             self._say("unpacked the bundle's router")
         found.credentials.place(changes, found.type == "service")
-        changes.directory(os.path.dirname(places.config), places.mode)
+        if found.restart or found.options.foreground:
+            self._configure()
+
+    def _configure(self) -> None:
+        """Write the router's configuration: before it is started, or after what runs has been changed to it."""
+        places = self._found.places
+        self._changes.directory(os.path.dirname(places.config), places.mode)
         # Nothing in it is secret; as root, the service that reads it is another user.
-        changes.write(places.config, rendering.dump(found.config), 0o644 if places.system else 0o600)
-        # What is kept of a registration before this one was revoked.
-        self._kept = kept.keep(places, found.bundle, alone=found.anew)
+        self._changes.write(places.config, rendering.dump(self._found.config), 0o644 if places.system else 0o600)
 
     def _run(self) -> None:
         """Start what is to run, or change what runs."""
@@ -97,9 +136,10 @@ class Launch:
         scheduled = not found.not_renewed
         written = self._schedule() if scheduled else False
         if found.restart and found.options.start:
-            if found.before and found.before["type"] != found.type and found.old_runner:
-                found.old_runner.uninstall()
+            for other in found.others:
+                other.uninstall()
             if found.former:
+                self._stopped_former = True
                 found.former.stop()
             found.runner.install(self._changes, written)
             self._start()
@@ -140,18 +180,34 @@ class Launch:
         raise Failure(NOT_STARTED, "gateway %s runs, but its router does not answer: %s" % (name, reason))
 
     def _change_live(self) -> None:
-        """Change the running router; where that fails, restart it."""
+        """Change the running router and then its configuration; where that fails, restart it."""
         found = self._found
-        if not (found.gone or found.added):
-            return
         self._changed_live = True
         try:
-            self._change_bridges(found.gone, found.added)
+            self._change_router()
         except ManagementError as error:
             if found.elsewhere:
                 raise Failure(1, "the running router cannot be changed: %s" % error, "restart it there") from error
             self._say("the running router cannot be changed (%s): restarting it" % error)
+            self._configure()
             self._start()
+            return
+        self._configure()
+
+    def _change_router(self) -> None:
+        """Delete and create in the running router, where a launch that was killed may have done some of it."""
+        gone, added = self._found.gone, self._found.added
+        if not (gone or added):
+            return
+        with self._management(10.0) as router:
+            kinds = {kind for kind, _item in gone + added}
+            there = {(kind, row.get("name")) for kind in kinds for row in router.query(kind)}
+            for kind, item in gone + added[::-1]:
+                if (kind, item["name"]) in there:
+                    router.delete(kind, str(item["name"]))
+                    there.discard((kind, item["name"]))
+            for kind, item in added:
+                router.create(kind, item)
 
     def _change_bridges(self, gone: rendering.Config, added: rendering.Config) -> None:
         with self._management(10.0) as router:
@@ -166,12 +222,26 @@ class Launch:
     def _record(self) -> None:
         """Write down what is installed."""
         found = self._found
-        lingering = bool((found.before or {}).get("lingering"))
-        if found.here and found.runner.supervised and not found.runner.systemd.lingers():
-            lingering = found.runner.systemd.linger(True)
+        record = self._state()
+        if self._is_to_linger:
+            record["lingering"] = found.runner.systemd.linger(True)
+        record[state.UNFINISHED] = {"type": found.type, "former": found.former is not None}
+        if found.was_active and not found.options.start:
+            record[state.UNFINISHED]["restart"] = found.restart
+        self._changes.write(found.places.state, state.dump(record), 0o600)
+        state.log(found.places, "launched generation %d as %s" % (found.bundle.generation, found.type))
+
+    @property
+    def _is_to_linger(self) -> bool:
+        runner = self._found.runner
+        return self._found.here and runner.supervised and not runner.systemd.lingers()
+
+    def _state(self) -> Dict[str, Any]:
+        """What will be installed."""
+        found = self._found
         ports = [found.management_port]
         ports += [found.changed_ports.get(item["name"], int(item["port"])) for item in found.bundle.forwards]
-        record: Dict[str, Any] = {
+        return {
             "format": 1,
             "gateway": found.bundle.name,
             "kind": found.bundle.kind,
@@ -189,11 +259,8 @@ class Launch:
             "image": found.image,
             "foreground": not found.here,
             "notRenewed": found.not_renewed,
-            "lingering": lingering,
+            "lingering": bool((found.before or {}).get("lingering")),
         }
-        content = (json.dumps(record, indent=4, sort_keys=True) + "\n").encode()
-        self._changes.write(found.places.state, content, 0o600)
-        state.log(found.places, "launched generation %d as %s" % (found.bundle.generation, found.type))
 
     def _exchange(self) -> None:
         """The last thing: what fails after it would leave a bundle that is of no use any more."""
@@ -211,10 +278,8 @@ class Launch:
     def _take_back(self) -> None:
         """Have everything as it was."""
         found = self._found
-        if self._kept:
-            shutil.rmtree(self._kept, ignore_errors=True)
         with contextlib.suppress(Failure, OSError):
-            if found.before is None and found.here:
+            if found.fresh and found.here:
                 found.runner.uninstall()
                 found.schedule.remove()
         self._changes.undo()
@@ -223,13 +288,13 @@ class Launch:
         with contextlib.suppress(Failure, OSError):
             if found.runner.supervised and found.here:
                 found.runner.systemd.attempt("daemon-reload")
-            if found.was_active and found.old_runner and found.restart:
+            if found.was_active and found.old_runner and found.restart and not found.fresh:
                 found.old_runner.text = found.unit_before
                 found.old_runner.install(Changes())
                 found.old_runner.start(list((found.before or {}).get("words", [])))
-            if found.former:
+            if found.former and self._stopped_former:
                 found.former.start()
-        if found.before is None and found.former is None:
+        if found.fresh and found.former is None:
             remains = [found.places.directory] + ([found.places.private] if found.places.system else [])
             for place in remains:
                 shutil.rmtree(place, ignore_errors=True)

@@ -1,16 +1,18 @@
 """The bundles that were launched are kept beside the gateway, so that it can return to the one before."""
 
 import contextlib
+import functools
 import glob
 import json
 import os
 import shutil
-from typing import List, Set
+from typing import List, Optional, Set
 
 from . import routers
 from .bundle import IMAGE, MANIFEST, RUNTIME, Bundle
 from .engines import own_image
-from .files import read, write
+from .failures import Failure
+from .files import Changes, read, write
 from .places import Places
 
 
@@ -23,42 +25,56 @@ def directories(places: Places) -> List[str]:
     return [os.path.join(places.bundles, str(number)) for number in numbers]
 
 
-def keep(places: Places, bundle: Bundle, alone: bool) -> str:
-    """Keep a bundle, without what is unpacked or loaded; with `alone` none before it.
-
-    Gives the directory if it is new, so that it can be taken back, else an empty text.
-    """
+def keep(places: Places, bundle: Bundle, changes: Changes) -> None:
+    """Keep a bundle, without what is unpacked or loaded."""
     kept = os.path.join(places.bundles, str(bundle.generation))
     if os.path.realpath(kept) == os.path.realpath(bundle.path):
-        return ""
-    if alone:
-        shutil.rmtree(places.bundles, ignore_errors=True)
-    os.makedirs(places.bundles, mode=0o700, exist_ok=True)
+        return
+    changes.directory(places.bundles, 0o700)
     os.chmod(places.bundles, 0o700)
-    staged = kept + ".new"
-    shutil.rmtree(staged, ignore_errors=True)
+    staged, before = kept + ".new", kept + ".before"
+    if os.path.isdir(before) and not os.path.isdir(kept):  # a launch was killed just here
+        os.rename(before, kept)
+    for place in (staged, before):
+        shutil.rmtree(place, ignore_errors=True)
+    changes.undone_by(functools.partial(shutil.rmtree, staged, ignore_errors=True))
     for path in [MANIFEST, *sorted(bundle.files())]:
         if path in (RUNTIME, IMAGE):
             continue
         target = os.path.join(staged, *path.split("/"))
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
         write(target, read(bundle.file(path)) or b"", os.stat(bundle.file(path)).st_mode & 0o700)
-    new = not os.path.exists(kept)
-    shutil.rmtree(kept, ignore_errors=True)
+    again = os.path.isdir(kept)
+
+    def undo() -> None:
+        if not again or os.path.isdir(before):
+            shutil.rmtree(kept, ignore_errors=True)
+        if os.path.isdir(before):
+            os.rename(before, kept)
+
+    changes.undone_by(undo)
+    if again:
+        os.rename(kept, before)
     os.rename(staged, kept)
-    return kept if new else ""
 
 
-def tidy(places: Places, generation: int) -> None:
-    """Keep this generation and the one before, and of unpacked routers those that they need."""
+def tidy(places: Places, generation: int, alone: bool) -> None:
+    """Keep this generation and, unless `alone`, the one before, and of unpacked routers those that they need."""
     with contextlib.suppress(OSError, ValueError):
         others = [int(os.path.basename(path)) for path in directories(places)]
         others = sorted(number for number in others if number != generation)
         earlier = [number for number in others if number < generation]
-        for number in set(others) - set(others[-1:]) - set(earlier[-1:]):
-            shutil.rmtree(os.path.join(places.bundles, str(number)), ignore_errors=True)
-        digests = [(Bundle(path).router.get("runtime") or {}).get("digest") for path in directories(places)]
-        routers.forget_others(places, digests)
+        needed = {generation} if alone else {generation, *others[-1:], *earlier[-1:]}
+        for name in set(os.listdir(places.bundles)) - set(map(str, needed)):
+            shutil.rmtree(os.path.join(places.bundles, name), ignore_errors=True)
+        routers.forget_others(places, [_runtime(path) for path in directories(places)])
+
+
+def _runtime(path: str) -> Optional[str]:
+    """The digest of the router of a kept bundle; None if it has none, or is damaged."""
+    with contextlib.suppress(Failure, AttributeError):
+        return (Bundle(path).router.get("runtime") or {}).get("digest")
+    return None
 
 
 def images(places: Places) -> Set[str]:

@@ -9,6 +9,9 @@ from typing import Any, Iterator
 
 from .failures import USAGE, Failure
 
+INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Parser(argparse.ArgumentParser):
     """A command line; what is wrong with it is a Failure."""
@@ -25,25 +28,37 @@ class Outcome:
 
 
 @contextlib.contextmanager
-def failures() -> Iterator[Outcome]:
-    """Turn every failure into one line on standard error and an exit code."""
+def failures(interrupted: str = "interrupted; what was begun has been taken back") -> Iterator[Outcome]:
+    """Turn every failure into one line on standard error and an exit code; `interrupted` is what a signal comes to."""
     outcome = Outcome()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _interrupt)
     try:
         yield outcome
     except Failure as failure:
         outcome.code = failure.code
         _complain(failure.message, failure.hint)
     except KeyboardInterrupt:
-        outcome.code = 130
-        _complain("interrupted; what was begun has been taken back", "")
+        outcome.code = INTERRUPTED
+        _complain(interrupted, "")
     except BrokenPipeError:
         outcome.code = 141
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as error:
         place = ": %s" % error.filename if error.filename else ""
         _complain("%s%s" % (error.strerror or error, place), "")
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignore signals that would interrupt: what is taken back is not to be left half-way."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

@@ -66,6 +66,21 @@ class Places:
         return os.path.join("/var/lib/private/skupper", self.kind, self.name)
 
     @property
+    def private_certificates(self) -> str:
+        """The credential's directory there."""
+        return os.path.join(self.private, "skupper-router-certs")
+
+    @property
+    def staged_certificates(self) -> str:
+        """What is to take the place of the credential's directory, while that is a link to the private one."""
+        return os.path.join(self.directory, "skupper-router-certs.new")
+
+    @property
+    def removed(self) -> str:
+        """What the directory is called while it is removed; no gateway's name begins so."""
+        return os.path.join(self.top, self.kind, ".%s.removed" % self.name)
+
+    @property
     def state(self) -> str:
         """What was installed."""
         return os.path.join(self.directory, "state.json")

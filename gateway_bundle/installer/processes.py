@@ -46,7 +46,20 @@ def run(words: List[str], timeout: float = 60, env: Optional[Dict[str, str]] = N
         process.kill()
         process.communicate()
         raise Failure(1, "'%s' did not end within %g seconds" % (" ".join(words[:3]), timeout)) from error
+    except BaseException:  # it is not to go on while what it did is taken back
+        _end(process)
+        raise
     return Completed(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a program to end, and see to it."""
+    process.terminate()
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def check(words: List[str], timeout: float = 60, code: int = 1) -> Completed:

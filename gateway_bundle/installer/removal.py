@@ -8,7 +8,7 @@ from typing import List
 from . import kept, state
 from .engines import OWN_IMAGE, Engine
 from .failures import Failure
-from .files import read
+from .files import left_beside, read
 from .former import Former
 from .places import Places
 from .running import Runner
@@ -28,7 +28,7 @@ class Removal:
             self.known = state.load(places) or {}
         except Failure:  # it is to go anyway
             self.known = {}
-        former = Former(places)
+        former = Former(places, self.known)
         self.former = former if former.exists else None
         self.runners = self._runners()
         self.schedule = Schedule(places, str(self.known.get("type", "")))
@@ -58,13 +58,24 @@ class Removal:
         lines = ["stop and remove %s %s" % (runner.kind, self.places.name) for runner in self.runners]
         if self.schedule.exists:
             lines.append("remove the timer that renews its credential")
+        lines += ["remove %s" % left for left in self._left_of_units()]
         if self.former:
             lines.append("stop and remove what launch.sh of a 1.9 bundle put here")
-        if os.path.exists(self.places.directory) and not self.keep_config:
-            lines.append("remove %s" % self.places.directory)
+        if not self.keep_config:
+            lines += ["remove %s" % place for place in self._directories() if os.path.lexists(place)]
         if self._linger_ends():
             lines.append("disable lingering, which the launch enabled")
         return lines
+
+    def _left_of_units(self) -> List[str]:
+        """What a launch that was killed left of unit files that it was about to put in place."""
+        units = [self.places.unit, self.places.schedule + ".service", self.places.schedule + ".timer"]
+        return [left for unit in units for left in left_beside(unit)]
+
+    def _directories(self) -> List[str]:
+        """The directories of its files; what is known of it is in the last one."""
+        places = self.places
+        return [places.removed, *([places.private] if places.system else []), places.directory]
 
     def _linger_ends(self) -> bool:
         """Whether lingering goes: we enabled it, and no other unit of the user is enabled."""
@@ -78,25 +89,34 @@ class Removal:
         return all(name in own for name in wants)
 
     def apply(self) -> None:
-        """Remove it; raises Failure naming what is left."""
+        """Remove it; raises Failure naming what is left. What is known of it goes last, so that it can go on."""
         linger_ends = self._linger_ends()
         self.schedule.remove()
         for runner in self.runners:
             runner.uninstall()
             if runner.active():
                 raise Failure(1, "%s %s does not stop" % (runner.kind, self.places.name))
+        for left in self._left_of_units():
+            os.unlink(left)
         if self.former:
             self.former.stop()
             self.former.remove()
         self._remove_images()
-        if not self.keep_config:
-            for place in (self.places.directory, self.places.private if self.places.system else ""):
-                if place and os.path.lexists(place):
-                    _remove_tree(place)
-            if self.places.system:
-                _remove_empty(os.path.dirname(self.places.private), "/var/lib/private")
         if linger_ends:
             Systemd(self.places.system).linger(False)
+        if not self.keep_config:
+            self._remove_files()
+
+    def _remove_files(self) -> None:
+        *others, directory = self._directories()
+        for place in others:
+            if os.path.lexists(place):
+                _remove_tree(place)
+        if self.places.system:
+            _remove_empty(os.path.dirname(self.places.private), "/var/lib/private")
+        if os.path.lexists(directory):
+            os.rename(directory, self.places.removed)  # so that it is there as a whole or not at all
+            _remove_tree(self.places.removed)
 
     def _remove_images(self) -> None:
         """Images that were made of a bundle's router; with purge also the one that was loaded or pulled."""

@@ -43,7 +43,7 @@ class Renewal:
         Raises Failure; it is noted for `--status`.
         """
         with held(self.directory):
-            self._complete()
+            complete(self.directory)
             try:
                 done = self._look(early)
             except Failure as failure:
@@ -55,7 +55,7 @@ class Renewal:
     def exchange(self, given: str) -> None:
         """Take a new credential for the one in directory `given`; the site does that once. Raises Failure."""
         with held(self.directory):
-            self._complete()
+            complete(self.directory)
             present, key = (read(os.path.join(given, name)) or b"" for name in (CERTIFICATE, KEY))
             self._renew(present, key)
             self._note("")
@@ -92,16 +92,6 @@ class Renewal:
     def _path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
-    def _complete(self) -> None:
-        """End a renewal that was cut short: while the key is not exchanged it has not begun."""
-        made, key = self._path(CERTIFICATE + _NEXT), self._path(KEY + _NEXT)
-        if os.path.exists(key):
-            for path in (made, key):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
-        elif os.path.exists(made):
-            os.rename(made, self._path(CERTIFICATE))
-
     def _take(self, made: bytes, key: bytes) -> None:
         """Put both files in place, after they were tried; raises Failure."""
         write(self._path(KEY + _NEXT), key, 0o600)
@@ -112,7 +102,7 @@ class Renewal:
             if certificate.validity(made)[1] <= self.now:
                 raise ValueError("it has ended")
         except (OSError, ValueError) as error:
-            self._complete()
+            complete(self.directory)
             raise Failure(1, "the site's answer is a certificate that does not fit: %s" % error) from error
         os.rename(self._path(KEY + _NEXT), self._path(KEY))
         os.rename(self._path(CERTIFICATE + _NEXT), self._path(CERTIFICATE))
@@ -161,6 +151,23 @@ class Renewal:
         content = {"time": self.now.strftime("%Y-%m-%dT%H:%M:%SZ"), "problem": problem}
         with contextlib.suppress(OSError):
             write(self._path(LAST), (json.dumps(content) + "\n").encode(), 0o600)
+
+
+def present_certificate(directory: str) -> str:
+    """The file with the certificate that goes with the key, also where a renewal was cut short between the two."""
+    made, key = (os.path.join(directory, name + _NEXT) for name in (CERTIFICATE, KEY))
+    return made if os.path.exists(made) and not os.path.exists(key) else os.path.join(directory, CERTIFICATE)
+
+
+def complete(directory: str) -> None:
+    """End a renewal that was cut short: while the key is not exchanged it has not begun."""
+    made, key = (os.path.join(directory, name + _NEXT) for name in (CERTIFICATE, KEY))
+    if os.path.exists(key):
+        for path in (made, key):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+    elif os.path.exists(made):
+        os.rename(made, os.path.join(directory, CERTIFICATE))
 
 
 def last_problem(directory: str) -> str:

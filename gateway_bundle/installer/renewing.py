@@ -6,7 +6,7 @@ import json
 import os
 from typing import Dict, List, Optional
 
-from .failures import MISSING, Failure
+from .failures import DAMAGED, MISSING, Failure
 from .files import read
 from .lines import Parser, failures, say
 from .renewal import Renewal
@@ -39,9 +39,13 @@ def _settings(directory: str) -> Optional[Dict[str, str]]:
 
 
 def _of_bundle(directory: str) -> Dict[str, str]:
-    from . import state  # not installed with the program, which has its settings
-    from .bundle import Bundle
-    from .places import Places
+    try:
+        from . import state  # not installed with the program, which has its settings
+        from .bundle import Bundle
+        from .places import Places
+    except ImportError as error:
+        place = os.path.join(directory, SETTINGS)
+        raise Failure(DAMAGED, "%s is missing or damaged" % place, "launch the bundle again") from error
 
     bundle = Bundle(directory)
     places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)

@@ -39,6 +39,9 @@ def report(places: Places, now: datetime.datetime) -> Tuple[Dict[str, Any], int]
     }
     problems: List[str] = found["problems"]
     code = _credential(places, found, known, now, problems)
+    if state.unfinished(known):
+        problems.append("a launch is at work or was cut short: to finish it, launch the bundle again")
+        code = code or 1
     rows = _ask(places, known, found, problems)
     for item in manifest["bindings"]:
         target = checks.target(item)

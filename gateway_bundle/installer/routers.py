@@ -114,7 +114,7 @@ def command(where: str) -> Tuple[List[str], Dict[str, str]]:
 
 def unpack(bundle: Bundle, router: Router, mode: int) -> bool:
     """Put the bundle's router in its place, and try it; False if it was there. Raises Failure."""
-    if not router.digest or os.path.isdir(router.unpacked):
+    if not router.digest or _is_whole(bundle, router):
         return False
     parent = os.path.dirname(router.unpacked)
     os.makedirs(parent, mode=mode, exist_ok=True)
@@ -131,15 +131,42 @@ def unpack(bundle: Bundle, router: Router, mode: int) -> bool:
         os.chmod(place, mode)
         if os.getuid() == 0:
             _own(place)
-        words, env = command(place)
-        done = run([*words, "--version"], 60, env)
-        if done.code:
-            raise Failure(MISSING, "the bundle's router does not run on this host: %s" % done.complaint)
+        complaint = _complaint(place)
+        if complaint:
+            raise Failure(MISSING, "the bundle's router does not run on this host: %s" % complaint)
+        _sync(place)
+        if os.path.isdir(router.unpacked):
+            os.rename(router.unpacked, place + ".damaged")  # which is forgotten with those that nobody needs
         os.rename(place, router.unpacked)
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
     return True
+
+
+def _is_whole(bundle: Bundle, router: Router) -> bool:
+    """Whether the router is in its place; one that does not run is unpacked again, if the bundle still has it."""
+    if not os.path.isdir(router.unpacked):
+        return False
+    return not os.path.isfile(bundle.file(RUNTIME)) or not _complaint(router.unpacked)
+
+
+def _complaint(place: str) -> str:
+    """What the router that is unpacked there complains of when it is tried; empty if it runs."""
+    words, env = command(place)
+    try:
+        done = run([*words, "--version"], 60, env)
+    except Failure as failure:
+        return failure.message
+    return done.complaint if done.code else ""
+
+
+def _sync(place: str) -> None:
+    """Have it on the disk: once it is in its place, it is taken to be whole."""
+    for directory, _names, files in os.walk(place):
+        for name in files:
+            with open(os.path.join(directory, name), "rb") as file:
+                os.fsync(file.fileno())
 
 
 def _inside(name: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional
 
 from .engines import LABEL, Engine
 from .failures import MISSING, NOT_STARTED, Failure
-from .files import Changes, read
+from .files import Changes, read, sweep
 from .places import Places
 from .processes import check
 from .systemd import Systemd
@@ -39,7 +39,7 @@ class Runner:
                 raise Failure(MISSING, reason, "run it under another supervisor: launch.py --foreground")
             shown = self.systemd.show(self.name)
             fragment = shown.get("FragmentPath", "")
-            if fragment and (fragment != self.places.unit or not self._ours(read(fragment) or b"")):
+            if fragment and (fragment != self.places.unit or not self._ours(fragment)):
                 raise Failure(1, "there is a unit %s already, which is not this gateway's: %s" % (self.name, fragment))
         if self.engine:
             self.engine.check()
@@ -47,8 +47,14 @@ class Runner:
             if found and not self.is_ours(found):
                 raise Failure(1, "there is a container %s already, which is not this gateway's" % self.places.name)
 
-    def _ours(self, text: bytes) -> bool:
-        return text.startswith((MARK + self.places.name + "\n").encode()) or _FORMER_UNIT in text
+    def _ours(self, path: str) -> bool:
+        """Whether there is a unit there that is this gateway's."""
+        text, mark = read(path), (MARK + self.places.name + "\n").encode()
+        if text is None:
+            return False
+        # A power cut may have left its beginning, or nothing. What is masked is empty, too, but a link.
+        cut = mark.startswith(text) and os.path.isdir(self.places.directory) and not os.path.islink(path)
+        return cut or text.startswith(mark) or _FORMER_UNIT in text
 
     def is_ours(self, container: Dict[str, Any]) -> bool:
         """Whether a container is this gateway's, made by us or by launch.sh of 1.9."""
@@ -108,8 +114,10 @@ class Runner:
     def uninstall(self) -> None:
         """Stop it and remove its unit."""
         self.stop()
-        text = read(self.places.unit)
-        if text is not None and self._ours(text):
+        own = self._ours(self.places.unit)
+        if own:
             os.unlink(self.places.unit)
+        sweep(self.places.unit)
+        if self.supervised or own:
             self.systemd.attempt("daemon-reload")
             self.systemd.attempt("reset-failed", self.name)

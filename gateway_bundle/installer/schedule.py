@@ -7,7 +7,7 @@ import sys
 
 from . import renewal, renewing, units
 from .bundle import Bundle
-from .files import Changes, read
+from .files import Changes, read, sweep
 from .places import Places
 from .processes import find
 from .systemd import Systemd
@@ -68,8 +68,9 @@ class Schedule:
         """Stop the timer and remove both units; no error if they are not there."""
         name, found = os.path.basename(self.places.schedule), False
         for suffix in (".timer", ".service"):
-            text = read(self.places.schedule + suffix)
-            if text is not None and text.startswith((units.MARK + self.places.name + "\n").encode()):
+            text, mark = read(self.places.schedule + suffix), (units.MARK + self.places.name + "\n").encode()
+            sweep(self.places.schedule + suffix)
+            if text is not None and (text.startswith(mark) or mark.startswith(text)):
                 self.systemd.attempt("stop", name + suffix)
                 self.systemd.attempt("disable", name + suffix)
                 with contextlib.suppress(FileNotFoundError):
@@ -81,8 +82,8 @@ class Schedule:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a timer."""
-        return os.path.exists(self.places.schedule + ".timer")
+        """Whether there is a timer, or something of one."""
+        return any(os.path.exists(self.places.schedule + suffix) for suffix in (".timer", ".service"))
 
     def active(self) -> bool:
         """Whether the timer runs."""

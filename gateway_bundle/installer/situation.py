@@ -1,5 +1,6 @@
 """What a launch finds: what is installed and runs, what the bundle wants, and what follows. Nothing is changed here."""
 
+import contextlib
 import datetime
 import os
 import uuid
@@ -37,7 +38,8 @@ class Situation:
 
     `restart` says why the gateway must be started, empty if it need not; then `gone` and `added` are to be changed in
     the running router. With `unchanged` there is nothing to do. `not_renewed` says why the credential will not be
-    renewed by itself, empty if it will.
+    renewed by itself, empty if it will. `unfinished` says what a launch before this one had begun when it was killed
+    (see state.py); `others` run the gateway as another type, or may.
     """
 
     def __init__(self, bundle: Bundle, options: Options, now: datetime.datetime) -> None:
@@ -45,9 +47,8 @@ class Situation:
         self.options = options
         self.places = Places(bundle.name, bundle.kind, os.getuid(), os.environ)
         self.before = state.load(self.places)
-        self.former = Former(self.places) if self.before is None else None
-        if self.former and not self.former.exists:
-            self.former = None
+        self.unfinished = state.unfinished(self.before)
+        self.former = self._found_former()
         known = self.before or {}
         self.type = options.type or str(known.get("type") or (self.former and self.former.type) or "service")
         self._check_installed()
@@ -61,13 +62,25 @@ class Situation:
         if self.here:
             self.runner.check()
         self.old_runner = self._old_runner()
+        self.others = self._others()
         self.unit_before = read(self.places.unit)
         self.schedule = Schedule(self.places, self.type)
-        self.was_active = self.elsewhere or bool(self.old_runner and self.old_runner.active())
+        self.was_active = self.elsewhere or self._active()
         self._resolve()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing is installed, but for what a killed launch may have put in place."""
+        return self.before is None or bool(self.unfinished.get("new"))
+
+    def _found_former(self) -> Optional[Former]:
+        if self.before is not None and not self.unfinished.get("former"):
+            return None
+        former = Former(self.places, self.before)
+        return former if former.exists else None
+
     def _check_installed(self) -> None:
-        known = self.before or {}
+        known = {} if self.fresh else self.before or {}
         site = str(known.get("site") or self.bundle.site)
         if site != self.bundle.site and not self.options.force:
             raise Failure(
@@ -79,7 +92,7 @@ class Situation:
         again = known.get("registration") != self.bundle.registration and self.bundle.made_at > str(
             known.get("made", "")
         )
-        self.anew = self.before is not None and (site != self.bundle.site or again)
+        self.anew = not self.fresh and (site != self.bundle.site or again)
         installed = 0 if self.anew else int(known.get("generation", 0))
         if self.bundle.generation < installed and not self.options.force:
             raise Failure(
@@ -110,6 +123,22 @@ class Situation:
             return None
         return self.runner if self.before["type"] == self.type else Runner(self.places, str(self.before["type"]))
 
+    def _others(self) -> List[Runner]:
+        found = []
+        if self.old_runner and self.old_runner.kind != self.type:
+            found.append(self.old_runner)
+        begun = str(self.unfinished.get("type") or "")
+        if begun in TYPES and begun not in (self.type, *(runner.kind for runner in found)):
+            with contextlib.suppress(Failure):
+                found.append(Runner(self.places, begun))
+        return found
+
+    def _active(self) -> bool:
+        runners = [self.old_runner] if self.old_runner else []
+        if self.unfinished and self.here:  # then it may be another one by now
+            runners += [self.runner, *self.others]
+        return any(runner.active() for runner in runners)
+
     def _runs_elsewhere(self) -> bool:
         """Whether it runs in the foreground of another supervisor: then it is changed, but never started here."""
         known = self.before or {}
@@ -126,7 +155,7 @@ class Situation:
         known = self.before or {}
         own = [int(port) for port in known.get("ports", [])] if self.was_active else []
         if self.former:
-            own = self.former.ports
+            own += self.former.ports
         chosen = {str(name): int(port) for name, port in known.get("changedPorts", {}).items()}
         self.changed_ports, found = checks.forwards(self.bundle, own, chosen, self.options.auto_port)
         self.findings += found
@@ -175,11 +204,14 @@ class Situation:
     def _compare(self) -> None:
         """What is to be done to what runs: nothing, changes over management, or a restart and why."""
         old_config = read(self.places.config)
+        old = self._parsed(old_config)
         self.restart = ""
         self.gone: rendering.Config = []
         self.added: rendering.Config = []
         if not self.was_active:
-            self.restart = "it does not run" if self.before else "it is new"
+            self.restart = "it is new" if self.fresh else "it does not run"
+        elif self.unfinished.get("restart"):
+            self.restart = str(self.unfinished["restart"])
         elif self.before and self.before["type"] != self.type:
             self.restart = "its type was %s" % self.before["type"]
         elif self.before and self.before.get("image", "") != self.image:
@@ -190,17 +222,26 @@ class Situation:
             self.restart = "it is to run as a user of its own"
         elif self._gains("AmbientCapabilities=CAP_NET_BIND_SERVICE"):
             self.restart = "it is to listen below port 1024"
-        elif old_config is None:
-            self.restart = "its configuration is gone"
+        elif old is None:
+            self.restart = "its configuration is gone or damaged"
         else:
-            self.gone, self.added, fixed = rendering.difference(rendering.parse(old_config), self.config)
+            self.gone, self.added, fixed = rendering.difference(old, self.config)
             self.restart = "%s cannot be changed while it runs" % fixed[0] if fixed else ""
         same = old_config == rendering.dump(self.config) and self.credentials.installed()
         unit_same = self.elsewhere or not self.runner.supervised or read(self.places.unit) == self.runner.text
         generation = self.before and int(self.before["generation"]) == self.bundle.generation
         self.not_renewed = self._why_not_renewed()
         renewed = bool(self.not_renewed) or self.schedule.active()
-        self.unchanged = bool(self.was_active and same and unit_same and generation and renewed and not self.restart)
+        whole = bool(same and unit_same and generation and renewed and not self.unfinished)
+        self.unchanged = self.was_active and whole and not self.restart
+
+    @staticmethod
+    def _parsed(content: Optional[bytes]) -> Optional[rendering.Config]:
+        """The installed configuration; None if there is none that can be read."""
+        try:
+            return None if content is None else rendering.parse(content)
+        except (ValueError, TypeError):
+            return None
 
     def _gains(self, setting: str) -> bool:
         """Whether the unit will have a setting that the running service was started without."""
@@ -223,10 +264,11 @@ class Situation:
         if self.unchanged:
             return ["nothing to do: generation %d runs as type %s" % (self.bundle.generation, self.type)]
         lines = []
+        if self.unfinished:
+            lines.append("finish what a launch that was cut short has begun")
         if self.former:
             lines.append("take over from the launch.sh of a 1.9 bundle: stop it, remove its unit or container")
-        if self.before and self.before["type"] != self.type:
-            lines.append("stop and remove type %s" % self.before["type"])
+        lines += ["stop and remove type %s" % runner.kind for runner in self.others]
         if self.router and self.router.digest and not os.path.isdir(self.router.unpacked):
             lines.append("unpack the bundle's router to %s" % self.router.unpacked)
         if self.runner.engine:

@@ -13,6 +13,9 @@ from .failures import Failure
 from .files import read, write
 from .places import Places
 
+UNFINISHED = "unfinished"
+_PATIENCE = 60.0
+
 
 def load(places: Places) -> Optional[Dict[str, Any]]:
     """The state of what is installed, None if nothing is."""
@@ -27,9 +30,24 @@ def load(places: Places) -> Optional[Dict[str, Any]]:
     return dict(state)
 
 
+def unfinished(known: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    """What the state says of a launch that was cut short; empty if none was.
+
+    `new` says that nothing was installed before it, `type` which type it put in place, `restart` why the gateway was to
+    be started (empty if it was not), `former` that what launch.sh of a 1.9 bundle made was to be replaced.
+    """
+    found = (known or {}).get(UNFINISHED)
+    return dict(found) if isinstance(found, dict) else {}
+
+
 def save(places: Places, state: Dict[str, Any]) -> None:
     """Write the state down."""
-    write(places.state, (json.dumps(state, indent=4, sort_keys=True) + "\n").encode(), 0o600)
+    write(places.state, dump(state), 0o600)
+
+
+def dump(state: Dict[str, Any]) -> bytes:
+    """What :func:`load` reads."""
+    return (json.dumps(state, indent=4, sort_keys=True) + "\n").encode()
 
 
 def log(places: Places, text: str) -> None:
@@ -42,21 +60,33 @@ def log(places: Places, text: str) -> None:
 
 @contextlib.contextmanager
 def locked(places: Places) -> Iterator[None]:
-    """Keep other launches and removals of this user out. The directory itself is locked, so that no file is left."""
+    """Keep other launches and removals of this user out; the directory itself is locked, so that no file is left.
+
+    What one that was killed has started may be at work for a while yet, so it is waited for.
+    """
     directory = os.path.join(places.top, places.kind)
     os.makedirs(directory, mode=places.mode, exist_ok=True)
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Failure(1, "another launch or removal of a gateway is at work", "wait until it has ended") from error
+        end = time.monotonic() + _PATIENCE
+        while not _taken(handle):
+            if time.monotonic() > end:
+                raise Failure(1, "another launch or removal of a gateway is at work", "wait until it has ended")
+            time.sleep(0.1)
         yield
     finally:
         os.close(handle)
         for place in (directory, places.top):  # both are only there for gateways
             with contextlib.suppress(OSError):
                 os.rmdir(place)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def router_name(name: str, uid: int) -> str:

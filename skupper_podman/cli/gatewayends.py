@@ -18,6 +18,7 @@ from skupper_podman.cli.localgateway import (
     chosen_name,
     deletion,
     find,
+    is_launched,
     local_record,
     local_request,
 )
@@ -160,7 +161,8 @@ def expose(session: Session, options: Expose, arguments: tuple[str, ...]) -> Res
     )
     made = tuple(dict.fromkeys((*(before.services if before else ()), *(() if known else (address,)))))
     plan = changing(session, platform, local_request(definition, kind, services=made), before)
-    plan = replace(plan, steps=(*steps, *plan.steps))
+    # First it is recorded for whom the service is made; who is killed in between then finds that out.
+    plan = replace(plan, steps=(*plan.steps[:-1], *steps, *plan.steps[-1:]))
     data = {"action": "exposed", "name": name, "address": address}
     text = f"{host} exposed as {address}\n"
     return session.carry_out(plan, Outcome("Gateway", {**data}, lambda _facts: text))
@@ -181,16 +183,18 @@ def unexpose(session: Session, options: Unexpose, arguments: tuple[str, ...]) ->
     platform = session.platform()
     record = local_record(platform, chosen_name(session, options.name))
     definition = record.definition.without_binding_of(address)
-    if definition == record.definition:
+    changed = definition != record.definition
+    if not changed and is_launched(session, record):
         raise NotFoundError(f"gateway {record.name} does not expose {address}", "see: skupper gateway status")
     outcome = Outcome("Gateway", _told("unexposed", record, address), lambda _facts: f"{address} unexposed\n")
-    if options.delete_last and not definition.bindings and not definition.forwards:
+    if changed and options.delete_last and not definition.bindings and not definition.forwards:
         return session.carry_out(deletion(session, platform, record.name), outcome)
     kept = tuple(service for service in record.services if service != address)
     plan = changing(session, platform, local_request(definition, record.type, services=kept), record)
     service = _defined(platform, address)
     if address in record.services and service is not None and not service.targets:
-        plan = replace(plan, steps=(*plan.steps, *platform.plan_service_delete(address).steps))
+        # The record, which knows that the service is the gateway's, comes after it.
+        plan = replace(plan, steps=(*platform.plan_service_delete(address).steps, *plan.steps))
     return session.carry_out(plan, outcome)
 
 

@@ -39,20 +39,31 @@ def changing(
     known: GatewayRecord | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """A plan that makes the gateway of this host what is asked for; empty if it is ``known`` to be that already.
+    """A plan that makes the gateway of this host what is asked for; nothing to speak of if it is ``known`` to be that.
+
+    Otherwise its last step launches the gateway.
 
     ``platform`` is the one that other steps of the same command are planned with: it holds the site's lock.
     """
-    from skupper_podman.gateway.local import launching
+    from skupper_podman.gateway.local import launching, sweeping
 
     name = request.definition.name
-    if known is not None and known.definition == request.definition and request.services is None:
-        return Plan(f"Gateway {name} is so already", (), {"warnings": list(warnings)})
+    same = known is not None and known.definition == request.definition and request.services is None
+    if known is not None and same and is_launched(session, known):
+        left = sweeping(name)
+        return Plan(f"Gateway {name} is so already", (left,) if left else (), {"warnings": list(warnings)})
     made = platform.plan_gateway_bundle(request)
     told = [*warnings, *strings(made.facts.get("warnings"))]
     launch = launching(_place(session, name), made.bundle, request.type, told)
     facts = {key: value for key, value in made.facts.items() if key != "undefined"}  # a binding is made to a service
     return Plan(f"Launch gateway {name}", (*made.steps, launch), {**facts, "warnings": told})
+
+
+def is_launched(session: Session, record: GatewayRecord) -> bool:
+    """Whether the gateway on this host is what was recorded last: who recorded it may have been killed then."""
+    from skupper_podman.gateway.local import installed_generation
+
+    return installed_generation(_place(session, record.name)) == record.generation
 
 
 def removal_here(session: Session, name: str) -> Step | None:
@@ -66,14 +77,13 @@ def deletion(session: Session, platform: Platform, name: str) -> Plan:
     """A plan that revokes a gateway, and removes it from this host and the services that were made for it."""
     revoking = platform.plan_gateway_delete(name)
     record = find(platform, name)
-    steps = list(revoking.steps)
-    if record is not None and record.kind == "local":
-        own = removal_here(session, name)
-        steps = [*([own] if own else []), *steps]
+    steps: list[Step] = []
+    if record is not None and record.kind == "local" and (own := removal_here(session, name)):
+        steps.append(own)
     for service in platform.services():
         if record is not None and service.address in record.services and not service.targets:
             steps += platform.plan_service_delete(service.address).steps
-    return replace(revoking, steps=tuple(steps))
+    return replace(revoking, steps=(*steps, *revoking.steps))  # the record, which knows all this, goes last
 
 
 def _place(session: Session, name: str) -> Path:

@@ -47,6 +47,11 @@ def gateways_in(trust: bytes) -> dict[str, bytes]:
     return {name: block for block in _BLOCK.findall(trust) if (name := _gateway(block))}
 
 
+def is_let_in(name: str, authority: bytes, trust: bytes) -> bool:
+    """Whether this very authority of gateway ``name`` is trusted: not one that it has been prolonged from."""
+    return gateways_in(trust).get(name, b"").strip() == authority.strip()
+
+
 def _gateway(certificate: bytes) -> str:
     try:
         subject = certs.facts(certificate).subject

@@ -1,23 +1,35 @@
 """A gateway on this very host: a bundle that is launched where it was made, by its own programs.
 
 What always holds: a local gateway is exactly what a bundle would be, so both are changed, updated and removed by the
-same code; a change that fails leaves the gateway as it was.
+same code; a change that fails leaves the gateway as it was. What a command leaves that is killed is finished, or swept,
+by the next one.
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Final
 
-from skupper_podman.desired.gatewaybundle import Bundle
+from skupper_podman.desired.gatewaybundle import (
+    Bundle,
+    BundleGeneration,
+    BundleRouter,
+    BundleSecrets,
+    BundleSite,
+    make_bundle,
+)
 from skupper_podman.errors import PlatformError, UsageError
-from skupper_podman.model.gateway import check_gateway_name
+from skupper_podman.gateway.programs import bundle_programs
+from skupper_podman.model.gateway import GatewayDefinition, check_gateway_name
 from skupper_podman.plan import Step
 from skupper_podman.process import Completed, run
 
@@ -52,13 +64,12 @@ def directory(name: str, uid: int, env: Mapping[str, str], home: Path) -> Path:
 
 def launching(place: Path, bundle: Callable[[], Bundle], kind: str, warnings: list[str]) -> Step:
     """A step that launches a bundle as type ``kind`` of the gateway installed at ``place``."""
-    new = not place.exists()
+    new = installed_generation(place) is None
 
     def do() -> None:
         made = bundle()
-        with TemporaryDirectory(prefix="skupper-gateway-") as temporary:
-            unpack(made, Path(temporary))
-            done = _program(Path(temporary) / "launch.py", "-t", kind, *_router(kind))
+        with _unpacked(made, place.name) as temporary:
+            done = _program(temporary / "launch.py", "-t", kind, *_router(kind))
         if done.exit_code == _LINK_LATE:
             warnings.append(_reason(done)[0])
         elif not done.ok:
@@ -70,8 +81,10 @@ def launching(place: Path, bundle: Callable[[], Bundle], kind: str, warnings: li
     def undo() -> None:
         if not place.exists():
             return  # a launch that fails takes itself back
-        program = _kept(place, "remove.py" if new else "launch.py")
-        _program(program, *([] if new else ["--rollback"]))
+        if new:
+            _remove(place)
+        elif (program := _kept(place, "launch.py")) is not None:
+            _program(program, "--rollback")
 
     return Step("create" if new else "update", f"gateway on this host, type {kind}", do, undo, waits=True)
 
@@ -88,15 +101,93 @@ def _router(kind: str) -> list[str]:
 
 def removing(place: Path) -> Step | None:
     """A step that removes the gateway installed at ``place``; None if there is none."""
-    if not place.exists():
+    if not (place.exists() or _half_removed(place).exists() or _left(place.name)):
         return None
 
     def do() -> None:
-        done = _program(_kept(place, "remove.py"))
+        done = _remove(place)
         if not done.ok:
             raise PlatformError(*_reason(done))
 
     return Step("delete", f"gateway on this host, {place}", do)
+
+
+def sweeping(name: str) -> Step | None:
+    """A step that removes what killed commands left of bundles of this gateway, keys among it; None if they did not."""
+    left = _left(name)
+    if not left:
+        return None
+
+    def do() -> None:
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
+    return Step("delete", ", ".join(map(str, left)), do)
+
+
+def installed_generation(place: Path) -> int | None:
+    """The generation that was launched at ``place`` last; 0 if that launch was cut short, None if there was none."""
+    try:
+        state = json.loads((place / "state.json").read_bytes())
+        unfinished = dict(state.get("unfinished") or {})
+        if unfinished.get("new"):
+            return None
+        return 0 if unfinished else int(state["generation"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+
+
+def _remove(place: Path) -> Completed:
+    """Remove what is installed at ``place`` by its own program; what has none yet was hardly begun, and one will do."""
+    program = _kept(place, "remove.py")
+    if program is not None:
+        done = _program(program)
+    else:
+        with _unpacked(_without_credential(place.name), place.name) as temporary:
+            done = _program(temporary / "remove.py")
+    for left in _left(place.name):
+        shutil.rmtree(left, ignore_errors=True)
+    return done
+
+
+def _without_credential(name: str) -> Bundle:
+    """A bundle that can only be removed."""
+    epoch = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return make_bundle(
+        BundleGeneration(GatewayDefinition(name), 0, epoch, "local"), BundleSite("", "", "", 0, ""),
+        BundleSecrets(b"", b"", b"", b"", epoch), BundleRouter(""), bundle_programs(),
+    )  # fmt: skip
+
+
+def _half_removed(place: Path) -> Path:
+    """What ``gateway_bundle/installer/places.py`` calls a gateway's directory while it is removed."""
+    return place.with_name(f".{place.name}.removed")
+
+
+@contextlib.contextmanager
+def _unpacked(bundle: Bundle, name: str) -> Iterator[Path]:
+    """The bundle of gateway ``name`` in a directory for as long as it is needed; it holds keys."""
+    for left in _left(name):
+        shutil.rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(prefix=_prefix(name)) as temporary:
+        unpack(bundle, Path(temporary))
+        yield Path(temporary)
+
+
+def _left(name: str) -> list[Path]:
+    """Bundles of this gateway that commands of this user unpacked and left when they were killed."""
+    found = []
+    for path in Path(gettempdir()).glob(f"{_prefix(name)}????????"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid() and path.is_dir() and not path.is_symlink():
+                found.append(path)
+    return found
+
+
+def _prefix(name: str) -> str:
+    return f"skupper-gateway-{name}-"
 
 
 def unpack(bundle: Bundle, place: Path) -> None:
@@ -109,11 +200,10 @@ def unpack(bundle: Bundle, place: Path) -> None:
             file.write(content)
 
 
-def _kept(place: Path, program: str) -> Path:
-    kept = sorted((place / "bundles").glob(f"[0-9]*/{program}"), key=lambda path: int(path.parent.name))
-    if not kept:
-        raise PlatformError(f"{place} is damaged: it has no {program}", f"remove it: rm -r {place}")
-    return kept[-1]
+def _kept(place: Path, program: str) -> Path | None:
+    """The program of the last bundle that was launched; None if none was kept as a whole."""
+    found = (path for path in (place / "bundles").glob(f"*/{program}") if path.parent.name.isdigit())
+    return max(found, key=lambda path: int(path.parent.name), default=None)
 
 
 def _program(program: Path, *words: str) -> Completed:

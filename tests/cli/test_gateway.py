@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from skupper_podman.model.gateway import GatewayDefinition, GatewayRecord
 from tests.cli.memory import MemoryPlatform
 from tests.cli.terminal import Terminal
 
@@ -170,3 +171,21 @@ def test_what_needs_a_gateway_on_this_host(site: Terminal) -> None:
         answer = site("gateway", *words)
         assert answer.code == 1
         assert "to make one: skupper gateway init" in answer.err
+
+
+def test_what_a_killed_command_recorded_is_launched(site: Terminal, platform: MemoryPlatform) -> None:
+    """A record that says what is asked for already is not enough: on this host nothing was launched."""
+    for words in (("unbind", "a"), ("unexpose", "a")):
+        now = datetime.datetime.now(datetime.UTC)
+        platform.gateways_by_name["own"] = GatewayRecord(
+            GatewayDefinition("own"), "local", "service", 1, now, now, "192.0.2.1", 45671, "skupper-gateway-own", (),
+        )  # fmt: skip
+        answer = site("gateway", *words, "--name", "own", "--dry-run")
+        assert (answer.code, answer.err) == (0, "")
+        assert "gateway on this host, type service" in answer.out
+
+
+def test_who_a_service_is_made_for_is_recorded_first(site: Terminal) -> None:
+    answer = site("gateway", "expose", "db", "localhost", "5432", "--name", "own", "--dry-run")
+    assert answer.code == 0, answer.err
+    assert answer.out.index("record of gateway own") < answer.out.index("db") < answer.out.index("on this host")

@@ -27,6 +27,7 @@ from skupper_podman.desired.gatewaytrust import (
     authority_name,
     authority_until,
     gateways_in,
+    is_let_in,
     keeping_gateways,
     site_part,
     with_gateways,
@@ -205,6 +206,11 @@ def test_the_authority_of_a_gateway_outlasts_its_credentials(tmp_path: Path) -> 
     for name, content in {"crt": signed.certificate, "key": signed.key, "ca": prolonged.certificate}.items():
         (tmp_path / name).write_bytes(content)
     certificate.check(str(tmp_path / "crt"), str(tmp_path / "key"), str(tmp_path / "ca"))
+    site = certs.issue_authority("skupper-site-ca", certs.new_key(), now)
+    trust = with_gateways(site.certificate, {"a": old.certificate})
+    assert is_let_in("a", old.certificate, trust)
+    assert not is_let_in("a", prolonged.certificate, trust), "it is put there by the next bundle"
+    assert not is_let_in("b", old.certificate, trust)
     fresh = authority(certs.KeyPair(b"", b""), now)
     mixed = authority(certs.KeyPair(old.certificate, fresh.key), now)
     assert len({old.key, fresh.key, mixed.key}) == 3

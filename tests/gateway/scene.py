@@ -128,9 +128,8 @@ def _runtime() -> Runtime:
         return runtime(Path(cache), "test")
 
 
-@contextlib.contextmanager
-def site(*services: str) -> Iterator[Scene]:
-    """The site; its services are named ``NAME:1``."""
+def _ground() -> tuple[Path, certs.KeyPair, certs.KeyPair]:
+    """A directory with a user's home, the authority of a site, and that of its gateway."""
     directory = Path(tempfile.mkdtemp(prefix="sk-gateway-", dir="/tmp"))
     directory.chmod(0o755)
     home = directory / "home"
@@ -139,7 +138,24 @@ def site(*services: str) -> Iterator[Scene]:
         os.chown(home, NOBODY, NOBODY)
     now = datetime.datetime.now(datetime.UTC)
     authority = certs.issue_authority("skupper-site-ca", certs.new_key(), now)
-    own = certs.issue_authority(authority_name("test"), certs.new_key(), now - 300 * _DAY)
+    return directory, authority, certs.issue_authority(authority_name("test"), certs.new_key(), now - 300 * _DAY)
+
+
+@contextlib.contextmanager
+def alone(made: Runtime) -> Iterator[Scene]:
+    """A user of bundles with the router ``made``, and no site."""
+    directory, authority, own = _ground()
+    try:
+        yield Scene(directory, made, authority, own, free_port(), {})
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def site(*services: str) -> Iterator[Scene]:
+    """The site; its services are named ``NAME:1``."""
+    directory, authority, own = _ground()
+    now = datetime.datetime.now(datetime.UTC)
     server = certs.issue(authority, "skupper-router", ("127.0.0.1",), certs.new_key(), now)
     files = {"ca.crt": with_gateways(authority.certificate, {"test": own.certificate}), "tls.crt": server.certificate}
     for name, content in {**files, "tls.key": server.key}.items():

@@ -24,6 +24,7 @@ import pytest
 
 from skupper_podman import certs
 from skupper_podman.gateway.programs import bundle_programs, directory
+from tests.gateway.injuries import TOOLS
 from tests.gateway.scene import Scene, site
 from tests.podmanlab import until
 from tests.routerd.system.lab import SKROUTERD, SKROUTERD35, free_port
@@ -274,6 +275,49 @@ def test_a_change_that_fails_in_the_end_is_taken_back(scene: Scene) -> None:
         assert not works(scene, "two")
         status = json.loads(scene.run(place / "launch.py", "--status", "--json").stdout)
         assert (status["generation"], [item["inRouter"] for item in status["bindings"]]) == (1, [True])
+
+
+def test_a_change_of_what_runs_that_is_killed(scene: Scene) -> None:
+    """Killed between the router and its file, the same launch comes to the end, and no connection is cut."""
+    with echo() as port:
+        text = definition(("one", port))
+        first = scene.bundle(text, "first")
+        second = scene.bundle(
+            text.replace(
+                "qdr", f"- {{name: two, host: localhost, service: {{address: 'two:1'}}, target_ports: [{port}]}}\nqdr"
+            ),
+            "second",
+            generation=2,
+        )
+        scene.start(first / "launch.py", "--foreground")
+        until(lambda: works(scene, "one"), 20, "the server answers at the site")
+        report = scene.directory / "home" / "moments"
+
+        def hurt(moment: int) -> int:
+            return scene.run(
+                "python3", TOOLS / "hurt.py", "SIGKILL", str(moment), report, second / "launch.py"
+            ).returncode
+
+        with socket.create_connection(("127.0.0.1", scene.services["one"]), 5) as client:
+            assert hurt(-1) == 0
+            moments = report.read_text().splitlines()
+            chosen = [
+                number for number, moment in enumerate(moments)
+                if " create " in moment or (moment.startswith("rename") and "config/.skrouterd.json" in moment)
+            ]  # fmt: skip
+            assert len(chosen) == 3, moments
+            for moment in chosen:
+                assert scene.run(second / "launch.py", "--rollback").returncode == 0
+                until(lambda: not works(scene, "two"), 10, "the second service is gone")
+                assert hurt(moment) == -9
+                told = scene.run(first / "launch.py", "--status").stdout
+                assert "a launch is at work or was cut short" in told
+                done = scene.run(second / "launch.py")
+                assert (done.returncode, "cannot be changed" in done.stdout) == (0, False)
+                until(lambda: works(scene, "two"), 10, "the second service answers")
+                assert "problem" not in scene.run(second / "launch.py", "--status").stdout
+                client.sendall(b"still\n")
+                assert client.recv(100) == b"still\n"
 
 
 def test_strangers_do_not_manage_the_router(scene: Scene) -> None:

@@ -329,7 +329,7 @@ def test_a_power_cut_at_any_moment(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
         for name in list(new)[: max(moment - 2, 0)]:
             (tmp_path / name).rename(tmp_path / name.removesuffix(".next"))
-        renewal.Renewal(str(tmp_path), "", NOW)._complete()
+        renewal.complete(str(tmp_path))
         assert ((tmp_path / "tls.crt").read_bytes(), (tmp_path / "tls.key").read_bytes()) == (
             wanted.certificate, wanted.key,
         )  # fmt: skip

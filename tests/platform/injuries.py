@@ -7,17 +7,20 @@ and their issuers.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from skupper_podman.cli.gatewayfiles import writing
 from skupper_podman.desired import tokens
-from skupper_podman.errors import NotEnabledError, SkupperError
+from skupper_podman.errors import NotEnabledError, NotFoundError, SkupperError
 from skupper_podman.files import replacing
+from skupper_podman.model.gateway import GatewayDefinition, GatewayRequest
 from skupper_podman.model.service import HostPorts, Service, Target
-from skupper_podman.plan import Plan
+from skupper_podman.plan import Plan, Step
 from skupper_podman.platform import TokenRequest
 from skupper_podman.platform.podman import linkchecks, links, update
 from skupper_podman.platform.podman.site import PodmanPlatform
@@ -93,6 +96,27 @@ def rotating(platform: PodmanPlatform) -> Plan:
 def retiring(platform: PodmanPlatform) -> Plan:
     """``certificate retire``."""
     return platform.plan_retirement(force=True)
+
+
+def bundling(platform: PodmanPlatform) -> Plan:
+    """``gateway generate-bundle``."""
+    made = platform.plan_gateway_bundle(GatewayRequest(GatewayDefinition("shop")))
+    write = writing(_bundle(platform), lambda: made.bundle().archive(), force=False)
+    return Plan("Generate a bundle", (*made.steps, write))
+
+
+def forgetting(platform: PodmanPlatform) -> Plan:
+    """``gateway delete``, and the bundle is thrown away."""
+    path, steps = _bundle(platform), []
+    with contextlib.suppress(NotFoundError):
+        steps += platform.plan_gateway_delete("shop").steps
+    if path.exists():
+        steps.append(Step("delete", f"bundle {path}", path.unlink))
+    return Plan("Forget a gateway", tuple(steps))
+
+
+def _bundle(platform: PodmanPlatform) -> Path:
+    return Path(platform.context.env["SKUPPER_DATA_HOME"]) / "shop.tar.gz"
 
 
 CASES = (
@@ -189,6 +213,10 @@ CASES = (
     Case("certificate rotate", rotating, (*CERTIFIED, rotating, retiring), retiring, quick=True),
     Case("certificate retire", retiring, (*CERTIFIED, rotating), rotating),
     Case("revoke-access", lambda platform: platform.plan_revoke(), SERVICES, lambda platform: platform.plan_revoke()),
+    Case("gateway generate-bundle", bundling, (*SITE, bundling, forgetting), forgetting, quick=True),
+    Case("gateway generate-bundle, given up", bundling, (*SITE, bundling, forgetting), forgetting, forgetting),
+    Case("gateway generate-bundle, the next", bundling, (*SITE, bundling), bundling),
+    Case("gateway delete", lambda platform: platform.plan_gateway_delete("shop"), (*SITE, bundling), bundling),
 )
 
 
@@ -277,7 +305,7 @@ def shape(seen: dict[str, Any]) -> dict[str, Any]:
         volume: {path: mode for path, (mode, _) in held.items() if _written_to(path) not in held}
         for volume, held in seen["files"].items()
     }
-    host = {path: mode for path, (mode, _) in seen["host"].items() if not Path(path).name.startswith(".podman.yaml.")}
+    host = {path: mode for path, (mode, _) in seen["host"].items() if not replacing(Path(path).name)}
     return {
         "containers": containers, "files": files, "host": host,
         "volumes": sorted(seen["volumes"]), "networks": sorted(seen["networks"]), "images": seen["images"],

@@ -23,7 +23,7 @@ from skupper_podman.desired.gatewayrecords import (
     RECORD_FILE,
     dump_gateway_record,
 )
-from skupper_podman.desired.gatewaytrust import authority_until, gateways_in, site_part, with_gateways
+from skupper_podman.desired.gatewaytrust import authority_until, gateways_in, is_let_in, site_part, with_gateways
 from skupper_podman.desired.resources import Volume, VolumeFile
 from skupper_podman.desired.tokens import renewal_url
 from skupper_podman.errors import ConflictError, PlatformError, UsageError
@@ -171,7 +171,7 @@ def _issue_steps(
     if site.names.gateways not in site.volumes:
         steps.append(_volume_step(context, site))
     trust = site.trees.file(site.names.site_server, "ca.crt")
-    if issue.is_new or record.name not in gateways_in(trust.content if trust else b""):
+    if issue.is_new or not is_let_in(record.name, issue.authority.certificate, trust.content if trust else b""):
         steps.append(_authority_step(site, issue, record.name))
     content = dump_gateway_record(record)
     path = f"{record.name}/{RECORD_FILE}"
