@@ -58,6 +58,16 @@ def keep(places: Places, bundle: Bundle, changes: Changes) -> None:
     os.rename(staged, kept)
 
 
+def is_whole(places: Places, bundle: Bundle) -> bool:
+    """Whether this very bundle is kept, and every file of it is what it was."""
+    try:
+        found = Bundle(os.path.join(places.bundles, str(bundle.generation)))
+        found.verify()
+    except Failure:
+        return False
+    return found.manifest == bundle.manifest
+
+
 def tidy(places: Places, generation: int, alone: bool) -> None:
     """Keep this generation and, unless `alone`, the one before, and of unpacked routers those that they need."""
     with contextlib.suppress(OSError, ValueError):

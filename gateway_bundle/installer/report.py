@@ -3,9 +3,10 @@
 import datetime
 import json
 import os
+import ssl
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import certificate, checks, state
+from . import certificate, checks, rendering, state
 from .failures import EXPIRED, MISSING, NO_LINK, NOT_STARTED, Failure
 from .files import read
 from .install import is_link
@@ -39,6 +40,12 @@ def report(places: Places, now: datetime.datetime) -> Tuple[Dict[str, Any], int]
     }
     problems: List[str] = found["problems"]
     code = _credential(places, found, known, now, problems)
+    damaged = code == 1  # then the site is not asked what it thinks of it
+    try:
+        rendering.parse(read(places.config) or b"")
+    except (ValueError, TypeError):
+        problems.append("%s is damaged: launch the bundle again" % places.config)
+        code = code or 1
     if state.unfinished(known):
         problems.append("a launch is at work or was cut short: to finish it, launch the bundle again")
         code = code or 1
@@ -56,7 +63,7 @@ def report(places: Places, now: datetime.datetime) -> Tuple[Dict[str, Any], int]
     if found["link"] != "up":
         problems.append("there is no link to the site at %s" % found["site"])
         edge = (str(manifest["edge"]["host"]), int(manifest["edge"]["port"]))
-        failure = checks.site(edge, places.credential).failure
+        failure = None if damaged else checks.site(edge, places.credential).failure
         if failure:
             problems.append("%s (%s)" % (failure.message, failure.hint))
         return found, code or NO_LINK
@@ -88,6 +95,12 @@ def _credential(
     if end <= now:
         problems.append("the credential has expired: launch a fresh bundle")
         return EXPIRED
+    try:
+        paths = (os.path.join(places.credential, name) for name in ("tls.crt", "tls.key"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(*paths)
+    except OSError:
+        problems.append("the key in %s is damaged: launch the bundle again" % places.credential)
+        return 1
     if due <= now and problem:
         problems.append("the credential is due, and its renewal failed: %s" % problem)
     elif due <= now and found["notRenewed"]:

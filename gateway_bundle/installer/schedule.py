@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from typing import Dict
 
 from . import renewal, renewing, units
 from .bundle import Bundle
@@ -38,12 +39,7 @@ class Schedule:
     def install(self, bundle: Bundle, seconds: float, changes: Changes) -> bool:
         """Put program and units in place; a credential lasts so many seconds. Whether systemd must read units again."""
         places, mode = self.places, 0o644 if self.places.system else 0o600
-        settings = {"gateway": places.name, "url": bundle.renewal_url, "directory": places.credential}
-        files = {renewing.SETTINGS: (json.dumps(settings, indent=4) + "\n").encode()}
-        for path in [PROGRAM, *("installer/%s.py" % name for name in renewing.MODULES)]:
-            files[path] = read(bundle.file(path)) or b""
-        for path, content in files.items():
-            target = os.path.join(places.program, *path.split("/"))
+        for target, content in self._files(bundle).items():
             changes.directory(os.path.dirname(target), places.mode)
             if read(target) != content:
                 changes.write(target, content, mode)
@@ -56,6 +52,18 @@ class Schedule:
         for suffix in changed:
             changes.write(places.schedule + suffix, made[suffix], 0o644)
         return bool(changed)
+
+    def _files(self, bundle: Bundle) -> Dict[str, bytes]:
+        """The program and its settings, by where they are to be."""
+        settings = {"gateway": self.places.name, "url": bundle.renewal_url, "directory": self.places.credential}
+        files = {renewing.SETTINGS: (json.dumps(settings, indent=4) + "\n").encode()}
+        for path in [PROGRAM, *("installer/%s.py" % name for name in renewing.MODULES)]:
+            files[path] = read(bundle.file(path)) or b""
+        return {os.path.join(self.places.program, *path.split("/")): content for path, content in files.items()}
+
+    def is_whole(self, bundle: Bundle) -> bool:
+        """Whether the program is there as it was put there."""
+        return all(read(path) == content for path, content in self._files(bundle).items())
 
     def start(self, changed: bool) -> None:
         """Start the timer, now and at every boot; one that runs is started again if its unit changed."""

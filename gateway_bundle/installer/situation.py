@@ -6,7 +6,7 @@ import os
 import uuid
 from typing import List, Optional
 
-from . import checks, engines, rendering, renewal, routers, state, units
+from . import checks, engines, kept, rendering, renewal, routers, state, units
 from .bundle import CONFIG, Bundle
 from .credentials import Credentials
 from .failures import MISSING, OLDER, Failure
@@ -231,9 +231,9 @@ class Situation:
         unit_same = self.elsewhere or not self.runner.supervised or read(self.places.unit) == self.runner.text
         generation = self.before and int(self.before["generation"]) == self.bundle.generation
         self.not_renewed = self._why_not_renewed()
-        renewed = bool(self.not_renewed) or self.schedule.active()
+        renewed = bool(self.not_renewed) or (self.schedule.active() and self.schedule.is_whole(self.bundle))
         whole = bool(same and unit_same and generation and renewed and not self.unfinished)
-        self.unchanged = self.was_active and whole and not self.restart
+        self.unchanged = self.was_active and whole and not self.restart and kept.is_whole(self.places, self.bundle)
 
     @staticmethod
     def _parsed(content: Optional[bytes]) -> Optional[rendering.Config]:

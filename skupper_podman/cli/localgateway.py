@@ -39,19 +39,18 @@ def changing(
     known: GatewayRecord | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Plan:
-    """A plan that makes the gateway of this host what is asked for; nothing to speak of if it is ``known`` to be that.
+    """A plan that makes the gateway of this host what is asked for; empty if it is ``known`` to be that already.
 
     Otherwise its last step launches the gateway.
 
     ``platform`` is the one that other steps of the same command are planned with: it holds the site's lock.
     """
-    from skupper_podman.gateway.local import launching, sweeping
+    from skupper_podman.gateway.local import launching
 
     name = request.definition.name
     same = known is not None and known.definition == request.definition and request.services is None
     if known is not None and same and is_launched(session, known):
-        left = sweeping(name)
-        return Plan(f"Gateway {name} is so already", (left,) if left else (), {"warnings": list(warnings)})
+        return Plan(f"Gateway {name} is so already", (), {"warnings": list(warnings)})
     made = platform.plan_gateway_bundle(request)
     told = [*warnings, *strings(made.facts.get("warnings"))]
     launch = launching(_place(session, name), made.bundle, request.type, told)
@@ -60,10 +59,14 @@ def changing(
 
 
 def is_launched(session: Session, record: GatewayRecord) -> bool:
-    """Whether the gateway on this host is what was recorded last: who recorded it may have been killed then."""
-    from skupper_podman.gateway.local import installed_generation
+    """Whether the gateway on this host is what was recorded last: who recorded it may have been killed then.
 
-    return installed_generation(_place(session, record.name)) == record.generation
+    Not so, either, if keys of it lie about that a command left which was killed; a launch sweeps them.
+    """
+    from skupper_podman.gateway.local import installed_generation, left_behind
+
+    launched = installed_generation(_place(session, record.name)) == record.generation
+    return launched and not left_behind(record.name)
 
 
 def removal_here(session: Session, name: str) -> Step | None:

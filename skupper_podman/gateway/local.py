@@ -101,7 +101,7 @@ def _router(kind: str) -> list[str]:
 
 def removing(place: Path) -> Step | None:
     """A step that removes the gateway installed at ``place``; None if there is none."""
-    if not (place.exists() or _half_removed(place).exists() or _left(place.name)):
+    if not (place.exists() or _half_removed(place).exists() or left_behind(place.name)):
         return None
 
     def do() -> None:
@@ -110,19 +110,6 @@ def removing(place: Path) -> Step | None:
             raise PlatformError(*_reason(done))
 
     return Step("delete", f"gateway on this host, {place}", do)
-
-
-def sweeping(name: str) -> Step | None:
-    """A step that removes what killed commands left of bundles of this gateway, keys among it; None if they did not."""
-    left = _left(name)
-    if not left:
-        return None
-
-    def do() -> None:
-        for path in left:
-            shutil.rmtree(path, ignore_errors=True)
-
-    return Step("delete", ", ".join(map(str, left)), do)
 
 
 def installed_generation(place: Path) -> int | None:
@@ -139,6 +126,16 @@ def installed_generation(place: Path) -> int | None:
         return 0
 
 
+def left_behind(name: str) -> list[Path]:
+    """Bundles of this gateway that commands of this user unpacked and left when they were killed."""
+    found = []
+    for path in Path(gettempdir()).glob(f"{_prefix(name)}????????"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid() and path.is_dir() and not path.is_symlink():
+                found.append(path)
+    return found
+
+
 def _remove(place: Path) -> Completed:
     """Remove what is installed at ``place`` by its own program; what has none yet was hardly begun, and one will do."""
     program = _kept(place, "remove.py")
@@ -147,7 +144,7 @@ def _remove(place: Path) -> Completed:
     else:
         with _unpacked(_without_credential(place.name), place.name) as temporary:
             done = _program(temporary / "remove.py")
-    for left in _left(place.name):
+    for left in left_behind(place.name):
         shutil.rmtree(left, ignore_errors=True)
     return done
 
@@ -169,21 +166,11 @@ def _half_removed(place: Path) -> Path:
 @contextlib.contextmanager
 def _unpacked(bundle: Bundle, name: str) -> Iterator[Path]:
     """The bundle of gateway ``name`` in a directory for as long as it is needed; it holds keys."""
-    for left in _left(name):
+    for left in left_behind(name):
         shutil.rmtree(left, ignore_errors=True)
     with TemporaryDirectory(prefix=_prefix(name)) as temporary:
         unpack(bundle, Path(temporary))
         yield Path(temporary)
-
-
-def _left(name: str) -> list[Path]:
-    """Bundles of this gateway that commands of this user unpacked and left when they were killed."""
-    found = []
-    for path in Path(gettempdir()).glob(f"{_prefix(name)}????????"):
-        with contextlib.suppress(OSError):
-            if path.lstat().st_uid == os.getuid() and path.is_dir() and not path.is_symlink():
-                found.append(path)
-    return found
 
 
 def _prefix(name: str) -> str:

@@ -320,6 +320,27 @@ def test_a_change_of_what_runs_that_is_killed(scene: Scene) -> None:
                 assert client.recv(100) == b"still\n"
 
 
+def test_what_a_power_cut_left_short_beside_a_running_router(scene: Scene) -> None:
+    """Status tells of it, and the same launch repairs it although nothing is to be changed."""
+    with echo() as port:
+        place = scene.bundle(definition(("one", port)), "b")
+        scene.start(place / "launch.py", "--foreground")
+        until(lambda: works(scene, "one"), 20, "it works")
+        data = scene.directory / "home/.local/share/skupper/bundle/test"
+        (data / "bundles/1/manifest.json").write_bytes(b"{")
+        told = scene.run(place / "launch.py", "--status")
+        assert (told.returncode, told.stderr) == (
+            1, f"Error: {data}/bundles is damaged\nHint: launch the bundle again\n"
+        )  # fmt: skip
+        assert scene.run(place / "launch.py").returncode == 0
+        assert scene.run(place / "launch.py", "--status").returncode == 0
+        for name in ("config/skrouterd.json", "skupper-router-certs/conn1-profile/tls.key"):
+            (data / name).write_bytes((data / name).read_bytes()[:100])
+            told = scene.run(place / "launch.py", "--status")
+            assert (told.returncode != 0, told.stderr) == (True, "")
+            assert "damaged: launch the bundle again" in told.stdout
+
+
 def test_strangers_do_not_manage_the_router(scene: Scene) -> None:
     with echo() as port:
         place = scene.bundle(definition(("one", port)), "b")
