@@ -184,7 +184,7 @@ class Observer:
         for place in self._uplink_files():
             process = processes.from_pid_file(place, _UPLINKS)
             if process is not None:
-                if process.pid != self._uplink_pid and process.name == uplink.NAME and self._exit_dir:
+                if process.pid != self._uplink_pid and process.name.startswith(uplink.NAMES) and self._exit_dir:
                     pause = Path(self._exit_dir).parent / "pause.pid"
                     self.uplink = Uplink(uplink.command_of(process.pid), place, pause)
                     self._uplink_pid = process.pid

@@ -1,8 +1,8 @@
-"""Brings slirp4netns back: the way out of all bridge networks of a rootless user.
+"""Brings slirp4netns or pasta back: the way out of all bridge networks of a rootless user.
 
-Podman 4 starts it with the first container on such a network and never again while one of them runs, also one of the
-user's own; so restarting the site's containers does not help. Started here with the words Podman used, it serves the
-network as it is, and no connection inside the network notices.
+Podman starts it (Podman 4 the one, Podman 5 the other) with the first container on such a network and never again while
+one of them runs, also one of the user's own; so restarting the site's containers does not help. Started here with the
+words Podman used, it serves the network as it is, and no connection inside the network notices.
 
 What always holds: the new process has mounts of its own, because its sandbox unmounts what it does not need, and that
 would reach Podman's network namespaces; it belongs to Podman as the old one did (Podman's pid file names it), so it
@@ -24,7 +24,11 @@ from skupper_podman.locks import held
 from skupper_podman.process import run
 from skupper_podman.supervisor import processes
 
-NAME = "slirp4netns"
+_SLIRP, _PASTA = "slirp4netns", "pasta"
+NAMES = (_SLIRP, _PASTA)
+"""How the names of the programs begin; pasta's end in what the processor can."""
+_STAY = "--foreground"
+"""To pasta: else its first process ends at once, and a manager takes the others for what was left over."""
 _UNIT = "skupper-podman-uplink"
 _START_TIMEOUT = 10.0
 _APPEAR = 2.0
@@ -48,6 +52,8 @@ def command_of(pid: int) -> tuple[str, ...]:
     for word in words:
         if word in _DESCRIPTORS:
             next(words, None)
+        elif word == _STAY:
+            continue
         elif not word.startswith(tuple(f"{option}=" for option in _DESCRIPTORS)):
             kept.append(word)
     return tuple(kept)
@@ -73,7 +79,7 @@ def _started(uplink: Uplink, uid: int, pause: str, sleep: Callable[[float], None
     if _noted(uplink, uid):
         return True
     enter = ("nsenter", "--target", pause, "--user", "--mount", "--preserve-credentials", "--")
-    argv = (*enter, "unshare", "--mount", "--propagation", "private", "--", *uplink.command)
+    argv = (*enter, "unshare", "--mount", "--propagation", "private", "--", *staying(uplink.command))
     for launch in (_by_manager, _by_itself):
         if not launch(argv):
             continue
@@ -86,10 +92,16 @@ def _started(uplink: Uplink, uid: int, pause: str, sleep: Callable[[float], None
 
 def _noted(uplink: Uplink, uid: int) -> bool:
     """Whether it runs; if so, Podman's pid file names it."""
-    found = processes.running(uplink.command, uid)
+    found = processes.running(uplink.command, uid) or processes.running(staying(uplink.command), uid)
     if found is not None:
         write_atomic(uplink.pid_file, str(found.pid).encode(), 0o644)
     return found is not None
+
+
+def staying(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command whose first process is the uplink."""
+    program, *words = command
+    return (program, _STAY, *words) if Path(program).name.startswith(_PASTA) else command
 
 
 def _by_manager(argv: Sequence[str]) -> bool:

@@ -125,9 +125,9 @@ class UserHost(LabHost):
     # -- what is there
 
     def helpers(self, *names: str) -> list[int]:
-        """This user's processes with one of these names (the kernel keeps 15 characters)."""
+        """This user's processes with one of these names (the kernel keeps 15 characters; one may end in ``.avx2``)."""
         short = {name[:15] for name in names}
-        return [process.pid for process in self.processes() if process.name in short]
+        return [process.pid for process in self.processes() if process.name.removesuffix(".avx2") in short]
 
     def processes(self) -> list[processes.Process]:
         """All processes of this user that are alive."""

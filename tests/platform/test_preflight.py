@@ -198,6 +198,10 @@ def test_network_backend(backend: str, missing: set[str], fix: str) -> None:
 def test_rootless_uplink() -> None:
     assert "network-rootless" in blockers(Facts(missing={"slirp4netns", "pasta"}))
     assert blockers(Facts(missing={"slirp4netns"})) == {}
+    found = blockers(Facts(missing={"pasta"}), PodmanFacts(replace(INFO, rootless_uplink="pasta")))["network-rootless"]
+    assert found.cause == "rootless containers cannot reach the network: pasta is not installed"
+    assert found.fix == "sudo apt install passt"
+    assert blockers(Facts(missing={"pasta"}), PodmanFacts(replace(INFO, rootless_uplink="slirp4netns"))) == {}
 
 
 def test_foreign_names() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skupper_podman.supervisor import processes
 from skupper_podman.supervisor.core import says_well
-from skupper_podman.supervisor.uplink import Uplink, command_of, revive
+from skupper_podman.supervisor.uplink import Uplink, command_of, revive, staying
 from tests.podmanlab import until
 
 
@@ -26,6 +26,18 @@ def test_command_is_kept_without_descriptors() -> None:
         process.communicate(b"\n")
     assert kept == (*script, "--mtu=65520", "-c", "--netns-type=path", "/run/netns/x", "tap0")
     assert command_of(process.pid) == ()
+
+
+def test_pasta_stays_the_process_that_was_started() -> None:
+    """Whoever started it may know it by its first process; Podman's own pasta leaves that one."""
+    command = ("/usr/bin/pasta", "--config-net", "--pid", "/run/x", "--netns", "/run/y")
+    assert staying(command) == ("/usr/bin/pasta", "--foreground", *command[1:])
+    script = [sys.executable, "-c", "input()"]
+    with subprocess.Popen([*script, "--foreground", *command[1:]], stdin=subprocess.PIPE) as process:
+        until(lambda: processes.running((*script, "--foreground", *command[1:]), os.getuid()), 10, "it runs")
+        assert command_of(process.pid) == (*script, *command[1:])
+        process.communicate(b"\n")
+    assert staying(("/usr/bin/slirp4netns", "tap0")) == ("/usr/bin/slirp4netns", "tap0")
 
 
 def test_nothing_is_started_without_podmans_namespaces(tmp_path: Path) -> None:

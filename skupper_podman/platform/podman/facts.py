@@ -20,12 +20,14 @@ Json = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class HostInfo:
     """The Podman service and the host it runs on; ``subuids`` counts the ids mapped for a rootless user (with its own),
-    ``uptime`` is in seconds, ``cgroup_controllers`` are what its containers can be limited by; None where not told."""
+    ``uptime`` is in seconds, ``cgroup_controllers`` are what its containers can be limited by; None where not told.
+    ``rootless_uplink`` is the program that connects rootless containers, empty before Podman 5, which does not tell."""
 
     version: str
     api_version: str
     rootless: bool
     network_backend: str = ""
+    rootless_uplink: str = ""
     hostname: str = ""
     os: str = ""
     arch: str = ""
@@ -185,6 +187,7 @@ def host_info(body: Json) -> HostInfo:
         api_version=_text(version, "APIVersion") or _text(version, "Version"),
         rootless=bool(security.get("rootless")),
         network_backend=_text(host, "networkBackend"),
+        rootless_uplink=_text(host, "rootlessNetworkCmd"),
         hostname=_text(host, "hostname"),
         os=_text(host, "os"),
         arch=_text(host, "arch"),

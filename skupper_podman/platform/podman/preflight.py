@@ -173,11 +173,13 @@ def _network(wanted: Wanted, podman: PodmanFacts, host: Host) -> Iterator[Blocke
             f"containers cannot reach each other by name: {' and '.join(missing)} not installed",
             f"{host.installer()} {' '.join(missing)}",
         )
-    if podman.info.rootless and not (host.has_program("slirp4netns") or host.has_program("pasta")):
+    uplinks = [podman.info.rootless_uplink] if podman.info.rootless_uplink else ["slirp4netns", "pasta"]
+    if podman.info.rootless and not any(host.has_program(program) for program in uplinks):
+        said = f"{uplinks[0]} is not installed" if len(uplinks) == 1 else "neither slirp4netns nor pasta is installed"
         yield Blocker(
             "network-rootless",
-            "rootless containers cannot reach the network: neither slirp4netns nor pasta is installed",
-            f"{host.installer()} slirp4netns",
+            f"rootless containers cannot reach the network: {said}",
+            f"{host.installer()} {'passt' if uplinks[0] == 'pasta' else uplinks[0]}",
         )
 
 
