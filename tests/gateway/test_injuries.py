@@ -20,7 +20,7 @@ from tests.gateway.scene import Scene, alone
 from tests.gateway.test_launch import definition
 
 CASES = cases("--foreground")
-SHARE = 20
+SHARE = 40
 """Here every so manieth moment is tried."""
 
 

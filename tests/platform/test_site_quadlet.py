@@ -42,11 +42,13 @@ def quadlet_dir(host: LabHost) -> Path:
 
 
 def test_the_unit_is_the_one_init_wrote(host: LabHost) -> None:
-    assert skupper(host, "generate", "unit").stdout == unit_file(host).read_text()
+    words = ("generate", "unit", "--quadlet=false")
+    assert skupper(host, *words).stdout == unit_file(host).read_text()
     target = host.home / "units"
-    answer = json.loads(skupper(host, "generate", "unit", "--output-directory", str(target), "-o", "json").stdout)
+    answer = json.loads(skupper(host, *words, "--output-directory", str(target), "-o", "json").stdout)
     assert answer["data"]["written"] == [str(target / UNIT)]
-    assert answer["data"]["reason"].startswith("Podman ")
+    chosen = json.loads(skupper(host, "generate", "unit", "-o", "json").stdout)["data"]  # as Podman has it
+    assert (chosen["files"][0]["name"] == UNIT) == chosen["reason"].startswith("Podman ")
     verified = host.run(["systemd-analyze", "--user", "verify", str(target / UNIT)])
     assert "skupper" not in verified.stderr, verified.stderr
     assert active(host) == "active"
