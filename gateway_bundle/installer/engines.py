@@ -34,6 +34,7 @@ class Engine:
             raise Failure(MISSING, "%s could not be found. Please install first" % kind)
         self.kind = kind
         self.path = place
+        self._told: Dict[str, Any] = {}
 
     def _used(self) -> bool:
         """Whether this user ever had a container of it; podman makes directories even to say that there is none."""
@@ -49,7 +50,7 @@ class Engine:
         if platform.system() != "Linux":
             self._refuse("on %s it runs in a virtual machine" % platform.system())
         if self.kind == "docker":
-            self._check_docker(self._facts())
+            self._check_docker(self._facts)
 
     def _refuse(self, where: str) -> None:
         reason = "containers of %s do not have the network of this host: %s" % (self.kind, where)
@@ -67,13 +68,16 @@ class Engine:
         if facts.get("OperatingSystem") == "Docker Desktop":
             self._refuse("it is Docker Desktop, which runs in a virtual machine")
 
+    @property
     def _facts(self) -> Dict[str, Any]:
-        """What the daemon of docker says of itself."""
-        done = run([self.path, "info", "--format", "{{json .}}"])
-        try:
-            return dict(json.loads(done.out))
-        except ValueError:
-            return {"ServerErrors": [done.complaint]}
+        """What the daemon of docker says of itself; it is asked once."""
+        if not self._told:
+            done = run([self.path, "info", "--format", "{{json .}}"])
+            try:
+                self._told = dict(json.loads(done.out))
+            except ValueError:
+                self._told = {"ServerErrors": [done.complaint]}
+        return self._told
 
     def inspect(self, name: str) -> Optional[Dict[str, Any]]:
         """The container of exactly this name, None if there is none; raises Failure if the engine does not say."""
@@ -170,6 +174,6 @@ class Engine:
 
     def _log(self) -> List[str]:
         # The files that docker writes grow without end, unless its daemon has another driver.
-        if self.kind == "docker" and self._facts().get("LoggingDriver") == "json-file":
+        if self.kind == "docker" and self._facts.get("LoggingDriver") == "json-file":
             return ["--log-opt", "max-size=10m", "--log-opt", "max-file=2"]
         return []

@@ -6,7 +6,7 @@ import shutil
 from typing import List
 
 from . import kept, state
-from .engines import OWN_IMAGE, Engine
+from .engines import OWN_IMAGE
 from .failures import Failure
 from .files import left_beside, read
 from .former import Former
@@ -126,7 +126,7 @@ class Removal:
             images.add(known)
         for runner in self.runners:
             for image in sorted(images - kept.images_of_others(self.places) - {""}):
-                if isinstance(runner.engine, Engine):
+                if runner.engine:
                     runner.engine.forget(image)
 
 
